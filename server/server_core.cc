@@ -10,6 +10,7 @@
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
 #include "common/config/describe.h"
+#include "common/scheme/registry.h"
 #include "common/update/delay_compensation.h"
 #include "common/update/update_rule.h"
 
@@ -18,27 +19,25 @@ namespace ringmaster {
 using Kind = ServerAction::Kind;
 
 ServingPlan ServingPlanOf(const RunSpec& spec, int32_t index, absl::Span<const Range> parts) {
-  const ParameterServerSpec& ps = spec.strategy().parameter_server();
+  const SchemeTraits traits = TraitsOf(spec);
   ServingPlan plan;
   plan.index = index;
-  plan.answers_pushes = ps.consistency() == ParameterServerSpec::BSP;
-  plan.shard.workers = spec.training().workers();
+  const bool together = traits.updates == Updates::kTogether;
+  plan.answers_pushes = together || traits.attraction > 0;
+  plan.shard.workers = traits.workers;
   plan.shard.global_batch = GlobalBatch(spec);
-  plan.shard.contributions_per_update =
-      plan.answers_pushes ? plan.shard.workers - ps.backup_workers() : 1;
-  plan.shard.drops_late = ps.backup_workers() > 0;
-  plan.copies_answers = plan.shard.drops_late;
-  plan.shard.steps_per_push = ps.local_steps();
-  if (plan.answers_pushes) plan.shard.staleness_bound = 0;
+  plan.shard.contributions_per_update = together ? plan.shard.workers - traits.backup_workers : 1;
+  plan.shard.drops_late = traits.backup_workers > 0;
+  plan.copies_answers = plan.shard.drops_late || traits.attraction > 0;
+  plan.shard.steps_per_push = traits.local_steps;
+  plan.shard.staleness_bound = traits.staleness_bound;
+  if (together) plan.shard.staleness_bound = 0;
   const std::optional<CodecTraits> codec = CodecTraitsOf(spec.codec());
-  plan.shard.votes = plan.answers_pushes && codec.has_value() && codec->majority_vote;
-  if (ps.consistency() == ParameterServerSpec::SSP)
-    plan.shard.staleness_bound = ps.staleness_bound();
+  plan.shard.votes = together && codec.has_value() && codec->majority_vote;
   // Without a bound a step begins while the exchange of the one before is under way, and may take
   // the weights before its own.
-  if (ps.has_delay_compensation())
-    plan.shard.sent_kept = ps.consistency() == ParameterServerSpec::ASYNCHRONOUS ? 2 : 1;
-  plan.shard.equal_steps = spec.strategy().work() != StrategySpec::CLAIMED;
+  if (traits.compensates_delay) plan.shard.sent_kept = traits.staleness_bound.has_value() ? 1 : 2;
+  plan.shard.equal_steps = traits.work != Work::kClaimed;
   for (const Range& part : parts) plan.shard.part_counts.push_back(part.count);
   for (const SampleMark& mark : SampleMarks(spec)) plan.shard.marks.push_back(mark.update);
   return plan;
@@ -47,19 +46,22 @@ ServingPlan ServingPlanOf(const RunSpec& spec, int32_t index, absl::Span<const R
 absl::StatusOr<std::unique_ptr<UpdateRule>> ShardRuleOf(const RunSpec& spec,
                                                         absl::Span<const Range> parts,
                                                         absl::Span<const Range> statistics) {
-  const ParameterServerSpec& ps = spec.strategy().parameter_server();
+  const SchemeTraits traits = TraitsOf(spec);
   UpdateScope scope;
   for (const Range& part : parts) scope.count += part.count;
-  if (ps.has_local_steps()) return CreateAddRule(scope.count);
+  if (traits.attraction > 0)
+    return CreateAttractRule(scope.count, static_cast<float>(traits.attraction));
+  if (traits.local_steps > 0) return CreateAddRule(scope.count);
   scope.batches = spec.training().workers() * spec.training().accumulate();
   scope.statistics = ShardStatistics(parts, statistics);
   const UpdateScope kept = scope;
   RM_ASSIGN_OR_RETURN(auto rule, CreateUpdateRule(spec.optimizer(), std::move(scope)));
-  if (!ps.has_delay_compensation()) return rule;
+  if (!traits.compensates_delay) return rule;
+  const DelayCompensationSpec& asked = spec.strategy().parameter_server().delay_compensation();
   DelayCompensation compensation;
-  compensation.lambda = ps.delay_compensation().lambda();
-  compensation.adaptive = ps.delay_compensation().adaptive();
-  compensation.decay = ps.delay_compensation().decay();
+  compensation.lambda = asked.lambda();
+  compensation.adaptive = asked.adaptive();
+  compensation.decay = asked.decay();
   compensation.workers = spec.training().workers();
   return Compensate(std::move(rule), compensation, kept.count, kept.statistics);
 }
@@ -141,12 +143,12 @@ absl::Status ServerCore::OnRequest(int32_t worker, const PullNote& request,
     return absl::OkStatus();
   }
   if (request.mark >= 0) return SendCopy(worker, request.mark, actions);
-  if (plan_.answers_pushes) {
+  if (plan_.answers_pushes && !request.drain) {
     return absl::InvalidArgumentError(
         absl::StrCat("pull from worker/", worker, " at clock ", request.clock,
-                     ": under BSP weights come by themselves with every update"));
+                     ": weights come by themselves with every update"));
   }
-  RM_CHECK(!IsSending(worker, 0));
+  for (int32_t part = 0; part < parts(); ++part) RM_CHECK(!IsSending(worker, part));
   ready_.clear();
   RM_RETURN_IF_ERROR(PullAfterPushes(worker));
   Answer(actions);
@@ -241,7 +243,8 @@ void ServerCore::Answer(std::vector<ServerAction>* actions) {
   for (const Reply& reply : ready_) {
     Peer& peer = peers_[reply.worker];
     shard_.OnSent(reply.worker);
-    actions->push_back({Kind::kCopy, reply.worker, {MessageKind::kPull, 0, 0, peer.pulls}});
+    if (!plan_.answers_pushes || plan_.copies_answers)
+      actions->push_back({Kind::kCopy, reply.worker, {MessageKind::kPull, 0, 0, peer.pulls}});
     for (int32_t part = 0; part < parts(); ++part) {
       Tag tag{reply.drain ? MessageKind::kDrain : MessageKind::kWeights, 0, part, peer.pulls};
       tag.note = shard_.versions()[part];

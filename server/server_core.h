@@ -24,24 +24,24 @@ namespace ringmaster {
 struct ServingPlan {
   int32_t index = 0;  // server/`index`
   // Under BSP nobody pulls: every worker waits for the same update of every part, so a part's
-  // weights go to all of them as soon as it is updated. Otherwise a worker asks at the end of its
-  // step, and gets the whole shard as it is then.
+  // weights go to all of them as soon as it is updated. Elastic averaging answers a push by the
+  // part right after it, before others change it. Otherwise a worker asks at the end of its step,
+  // and gets the whole shard as it is then. A drain may ask under all of them.
   bool answers_pushes = false;
   // Pushes are answered from a copy of the part that is the worker's, and not from the shard: an
-  // update does not wait for all workers (backup workers).
+  // update does not wait for all workers (backup workers, elastic averaging).
   bool copies_answers = false;
   ShardPlan shard;
 };
 
-// The plan of server/`index`. `spec` is resolved and its strategy is parameter_server. `parts`: the
-// server's (ShardParts). For a simulation without data the caller sets all of
-// plan.shard.part_counts to 0.
+// The plan of server/`index`. `spec` is resolved and its scheme has servers. `parts`: the server's
+// (ShardParts). For a simulation without data the caller sets all of plan.shard.part_counts to 0.
 ServingPlan ServingPlanOf(const RunSpec& spec, int32_t index, absl::Span<const Range> parts);
 
 // The rule that updates the shard of a server with `parts` (ShardParts), given the statistics of
-// the whole arena (ParamLayout::statistics): the optimizer's, as the strategy wants it; or what
-// adds, where workers push how far they have come. `spec` as
-// above. Errors as of CreateUpdateRule.
+// the whole arena (ParamLayout::statistics): the optimizer's, as the strategy wants it; what adds,
+// where workers push how far they have come; or what goes towards the weights that they push
+// (elastic averaging). `spec` as above. Errors as of CreateUpdateRule.
 absl::StatusOr<std::unique_ptr<UpdateRule>> ShardRuleOf(const RunSpec& spec,
                                                         absl::Span<const Range> parts,
                                                         absl::Span<const Range> statistics);
@@ -108,15 +108,17 @@ class ServerCore {
   // ShardCore::OnPush; then nothing has changed.
   absl::Status OnPush(const Push& push, std::vector<ServerAction>* actions);
 
-  // A request that was expected has arrived. REQUIRES: !IsSending(worker, 0), unless it says
-  // farewell or asks for a mark's copy, and what was sent to the worker from an earlier mark's copy
-  // has left. A copy is given up when every worker has asked for a later one, or said farewell.
-  // InvalidArgument: a second farewell, or a pull where pushes are answered. FailedPrecondition:
-  // the mark's copy is not complete, or given up. Otherwise errors as of ShardCore::OnPull.
+  // A request that was expected has arrived. REQUIRES: nothing IsSending to the worker, unless it
+  // says farewell or asks for a mark's copy, and what was sent to the worker from an earlier mark's
+  // copy has left. A copy is given up when every worker has asked for a later one, or said
+  // farewell. InvalidArgument: a second farewell, or a pull that is no drain where pushes are
+  // answered. FailedPrecondition: the mark's copy is not complete, or given up. Otherwise errors as
+  // of ShardCore::OnPull.
   absl::Status OnRequest(int32_t worker, const PullNote& request,
                          std::vector<ServerAction>* actions);
 
-  // A message that kSend asked for has left the memory it was sent from. `part`: its tag.bucket.
+  // A message that kSend asked for has left the memory it was sent from. `part`: its tag.bucket,
+  // which is 0 of the end of a pull's answer.
   void OnSent(int32_t worker, int32_t part);
 
   // Whether a message is still sent from the memory that an answer to `worker` is sent from: that

@@ -12,6 +12,7 @@
 #include "common/codec/small_tensors.h"
 #include "common/exchange/parts.h"
 #include "common/machine/short_turns.h"
+#include "common/scheme/registry.h"
 #include "common/update/update_rule.h"
 
 namespace ringmaster {
@@ -40,10 +41,9 @@ absl::StatusOr<std::unique_ptr<ShardService>> ShardService::Create(
     int32_t index, Transport& transport, const BufferAllocator& allocate, ServerTraces* traces,
     SnapshotStore* copies) {
   RM_CHECK(static_cast<int64_t>(initial_weights.size()) == layout.count());
-  RM_ASSIGN_OR_RETURN(auto codec, CreateCodecOf(spec.codec(), layout,
-                                                spec.strategy().parameter_server().servers()));
-  const std::vector<Range> parts =
-      ShardParts(layout, spec.strategy().parameter_server().servers(), index);
+  const int32_t servers = TraitsOf(spec).servers;
+  RM_ASSIGN_OR_RETURN(auto codec, CreateCodecOf(spec.codec(), layout, servers));
+  const std::vector<Range> parts = ShardParts(layout, servers, index);
   RM_ASSIGN_OR_RETURN(auto update, ShardRuleOf(spec, parts, layout.statistics()));
   const std::vector<float> shard = GatherShard(parts, initial_weights);
   const int64_t shard_bytes = shard.size() * sizeof(float);
@@ -54,6 +54,10 @@ absl::StatusOr<std::unique_ptr<ShardService>> ShardService::Create(
                                                          std::move(weights), traces));
   service->core_.UseCopies(copies != nullptr ? std::move(*copies) : CopiesOf(spec, layout, index));
   const ServingPlan& plan = service->core_.plan();
+  const bool from_shard = plan.answers_pushes && !plan.copies_answers;
+  RM_ASSIGN_OR_RETURN(
+      service->down_,
+      DownLink::Create(spec, layout, {index, spec.training().seed(), from_shard}, parts, shard));
   if (plan.answers_pushes && !plan.copies_answers) return service;
   for (Peer& peer : service->peers_) {
     RM_ASSIGN_OR_RETURN(peer.reply, allocate(shard_bytes));
@@ -63,8 +67,7 @@ absl::StatusOr<std::unique_ptr<ShardService>> ShardService::Create(
 
 SnapshotStore ShardService::CopiesOf(const RunSpec& spec, const ParamLayout& layout,
                                      int32_t index) {
-  const std::vector<Range> parts =
-      ShardParts(layout, spec.strategy().parameter_server().servers(), index);
+  const std::vector<Range> parts = ShardParts(layout, TraitsOf(spec).servers, index);
   return ShardCore::CopiesOf(ServingPlanOf(spec, index, parts).shard);
 }
 
@@ -72,7 +75,7 @@ ShardService::ShardService(const RunSpec& spec, const ParamLayout& layout, int32
                            Transport& transport, std::unique_ptr<Codec> codec,
                            std::unique_ptr<UpdateRule> update, Buffer weights, ServerTraces* traces)
     : index_(index),
-      servers_(spec.strategy().parameter_server().servers()),
+      servers_(TraitsOf(spec).servers),
       workers_(spec.training().workers()),
       run_seed_(spec.training().seed()),
       parts_(ShardParts(layout, servers_, index)),
@@ -97,7 +100,7 @@ ShardService::ShardService(const RunSpec& spec, const ParamLayout& layout, int32
     peer.copy_sends.reserve(parts_.size() + 1);
   }
   mark_times_.resize(core_.plan().shard.marks.size());
-  if (!core_.plan().answers_pushes) {
+  if (TraitsOf(spec).updates == Updates::kOnArrival) {
     // A step's pushes and its pull; drains, of which no step has more than one.
     const int64_t events = (std::min(spec.training().steps(), kArrivalsMax) + 1) * workers_ *
                            static_cast<int64_t>(parts_.size() + 2);
@@ -106,6 +109,19 @@ ShardService::ShardService(const RunSpec& spec, const ParamLayout& layout, int32
   ops_.reserve(workers_ * (parts_.size() + 1));
   expected_.reserve(ops_.capacity());
   actions_.reserve(core_.MaxActions());
+}
+
+absl::Status ShardService::Take(const State& state) {
+  State own = state;
+  const State down = own.TakePart("down");
+  RM_RETURN_IF_ERROR(down_ != nullptr ? down_->Take(down) : down.CopyTo({}));
+  return core_.Take(own);
+}
+
+absl::StatusOr<State> ShardService::Give() const {
+  RM_ASSIGN_OR_RETURN(State state, core_.Give());
+  if (down_ != nullptr) state.AddPart("down", down_->Give());
+  return state;
 }
 
 absl::Status ShardService::Expect(int32_t worker, const Tag& tag) {
@@ -178,7 +194,11 @@ void ShardService::AddSpan(const char* name, int64_t step, int32_t part, Clock::
 absl::Status ShardService::OnPush(int32_t worker, int32_t part) {
   Peer& peer = peers_[worker];
   const int64_t step = core_.push_step(worker, part);
-  RM_RETURN_IF_ERROR(core_.plan().answers_pushes ? FinishSend(worker, part) : FinishReply(worker));
+  const bool answers_pushes = core_.plan().answers_pushes;
+  RM_RETURN_IF_ERROR(answers_pushes ? FinishSend(worker, part) : FinishReply(worker));
+  // The end of a drain's answer counts as part 0's.
+  if (answers_pushes && part == 0)
+    RM_RETURN_IF_ERROR(FinishSend(worker, static_cast<int32_t>(parts_.size())));
   const Loan loan = peer.arriving[part];
   const absl::Span<const std::byte> bytes =
       loan.memory.empty() ? absl::MakeConstSpan(peer.inbox[part]).first(peer.received[part].bytes)
@@ -265,6 +285,7 @@ void ShardService::ReturnGradient(int32_t worker, int32_t part) {
 void ShardService::CopyWeights(int32_t worker, const Tag& tag) {
   Peer& peer = peers_[worker];
   if (tag.kind == MessageKind::kWeights) {
+    if (down_ != nullptr) return;  // the message is encoded from the shard, here and now
     const absl::Span<const float> part = core_.shard().part_weights(tag.bucket);
     std::copy(part.begin(), part.end(), peer.reply.floats() + PartBegin(part));
     return;
@@ -274,19 +295,20 @@ void ShardService::CopyWeights(int32_t worker, const Tag& tag) {
                                     Clock::now());
   }
   Note(-1 - worker);
+  if (down_ != nullptr && !peer.request.drain) return;
   const absl::Span<const float> weights = core_.shard().weights();
   std::copy(weights.begin(), weights.end(), peer.reply.floats());
 }
 
 absl::StatusOr<size_t> ShardService::SendRow(size_t first, Clock::time_point begin) {
   const ServerAction& row = actions_[first];
-  const bool answers_pushes = core_.plan().answers_pushes;
-  const int64_t step = answers_pushes ? row.tag.step : StepOf(peers_[row.worker].request);
+  const bool answers_push = core_.plan().answers_pushes && row.tag.kind == MessageKind::kWeights;
+  const int64_t step = answers_push ? row.tag.step : StepOf(peers_[row.worker].request);
   size_t next = first;
   for (; next < actions_.size() && actions_[next].kind == ServerAction::Kind::kSend; ++next) {
     RM_RETURN_IF_ERROR(Send(actions_[next], step));
   }
-  AddSpan("send", step, answers_pushes ? row.tag.bucket : -1, begin);
+  AddSpan("send", step, answers_push ? row.tag.bucket : -1, begin);
   return next;
 }
 
@@ -300,6 +322,17 @@ absl::Span<const float> ShardService::WeightsFor(const ServerAction& action) con
       .subspan(PartBegin(weights), weights.size());
 }
 
+absl::StatusOr<absl::Span<const std::byte>> ShardService::PayloadFor(const ServerAction& action) {
+  const int32_t part = action.tag.bucket;
+  if (down_ != nullptr && action.tag.kind == MessageKind::kWeights)
+    return down_->Encode(action.worker, action.tag, core_.shard().part_weights(part));
+  const absl::Span<const float> weights = WeightsFor(action);
+  if (down_ != nullptr && action.tag.kind == MessageKind::kDrain && action.mark < 0)
+    down_->Tell(action.worker, part, weights);
+  return absl::Span<const std::byte>(reinterpret_cast<const std::byte*>(weights.data()),
+                                     weights.size() * sizeof(float));
+}
+
 absl::Status ShardService::Send(const ServerAction& action, int64_t step) {
   Peer& peer = peers_[action.worker];
   const NodeId to{Role::kWorker, action.worker};
@@ -308,9 +341,7 @@ absl::Status ShardService::Send(const ServerAction& action, int64_t step) {
     tag.note =
         std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - peer.asked_at).count();
   }
-  const absl::Span<const float> weights = WeightsFor(action);
-  const auto* data = reinterpret_cast<const std::byte*>(weights.data());
-  const absl::Span<const std::byte> bytes(data, weights.size() * sizeof(float));
+  RM_ASSIGN_OR_RETURN(const absl::Span<const std::byte> bytes, PayloadFor(action));
   const Clock::time_point time = Clock::now();  // the worker may have it before the call returns
   RM_ASSIGN_OR_RETURN(const OpId op, transport_.Send({to, tag, bytes}));
   if (action.mark >= 0) {
@@ -327,7 +358,8 @@ absl::Status ShardService::FinishSend(int32_t worker, int32_t part) {
   const OpId op = std::exchange(peers_[worker].sends[part], 0);
   if (op == 0) return absl::OkStatus();
   RM_RETURN_IF_ERROR(transport_.Wait(op, MonotonicNow() + wait_limit_));
-  core_.OnSent(worker, part);
+  // The end of a reply has no part.
+  core_.OnSent(worker, part < static_cast<int32_t>(parts_.size()) ? part : 0);
   return absl::OkStatus();
 }
 
@@ -356,6 +388,10 @@ ServerReport ShardService::Report() const {
     report.add_mark_ns(std::chrono::nanoseconds(time.time_since_epoch()).count());
   report.mutable_arrivals()->Add(arrivals_.begin(), arrivals_.end());
   report.set_dropped_contributions(core_.shard().dropped());
+  if (down_ != nullptr) {
+    const std::vector<int64_t>& bytes = down_->encoded_bytes();
+    report.mutable_encoded_bytes_down()->Add(bytes.begin(), bytes.end());
+  }
   report.set_busy_ms(std::chrono::duration<double, std::milli>(busy_).count());
   return report;
 }

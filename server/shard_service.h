@@ -23,6 +23,7 @@
 #include "common/transport/transport.h"
 #include "proto/record.pb.h"
 #include "proto/run_spec.pb.h"
+#include "server/down_link.h"
 #include "server/server_core.h"
 
 namespace ringmaster {
@@ -45,9 +46,10 @@ class ShardService {
   // others, none of whose clocks runs then.
   static SnapshotStore CopiesOf(const RunSpec& spec, const ParamLayout& layout, int32_t index);
 
-  // The shard's (ShardCore). Take: before Run. Give: after it.
-  absl::Status Take(const State& state) { return core_.Take(state); }
-  absl::StatusOr<State> Give() const { return core_.Give(); }
+  // The shard's (ShardCore), and as the part "down" what workers hold, where they are sent
+  // differences. Take: before Run. Give: after it.
+  absl::Status Take(const State& state);
+  absl::StatusOr<State> Give() const;
 
   // Serves until all workers are done. A server waits for its workers without a deadline of its
   // own: workers watch their own waits, the control plane watches heartbeats, and an abort of the
@@ -108,8 +110,10 @@ class ShardService {
   // message began to be made. It is one part for all workers, or a reply for one of them.
   absl::StatusOr<size_t> SendRow(size_t first, Clock::time_point begin);
   absl::Status Send(const ServerAction& action, int64_t step);
-  // What a message is sent from; empty for the end of a reply.
+  // What a message is of; empty for the end of a reply.
   absl::Span<const float> WeightsFor(const ServerAction& action) const;
+  // What it is sent from.
+  absl::StatusOr<absl::Span<const std::byte>> PayloadFor(const ServerAction& action);
   // Waits until what the worker was sent has left: the weights of one part, or a whole reply. The
   // worker has gone on since, so it has what was sent: this is over at once.
   absl::Status FinishSend(int32_t worker, int32_t part);
@@ -131,12 +135,13 @@ class ShardService {
   const std::unique_ptr<Codec> codec_;
   const Buffer weights_;  // the core's
   ServerCore core_;
+  std::unique_ptr<DownLink> down_;  // null: weights go as floats
   std::vector<Peer> peers_;
   // The posted receives, and beside each what it stands for.
   std::vector<OpId> ops_;
   std::vector<Expected> expected_;
   std::vector<ServerAction> actions_;
-  std::vector<int32_t> arrivals_;  // ServerReport's; nothing where pushes are answered
+  std::vector<int32_t> arrivals_;  // ServerReport's; nothing where updates come together
   Clock::duration busy_{};
   std::vector<Clock::time_point> mark_times_;  // by mark: when the last part has passed it
   ServerTraces* const traces_;

@@ -6,7 +6,7 @@
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/codec/bf16_oracle.h"
-#include "common/codec/level_loops.h"
+#include "common/codec/loops/level_loops.h"
 #include "common/codec/wire_checks.h"
 #include "common/vecmath/vecmath.h"
 

@@ -175,6 +175,8 @@ int64_t MaxBytesOfSteps(const Codec& codec, int64_t count, int64_t steps) {
   return bytes;
 }
 
+bool HasErrorFeedback(const CodecSpec& spec) { return spec.error_feedback(); }
+
 int64_t CodecMemoryBytes(const CodecSpec& spec, int64_t count) {
   const std::optional<CodecTraits> traits = CodecTraitsOf(spec);
   if (!traits.has_value()) return 0;

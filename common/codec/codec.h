@@ -191,6 +191,10 @@ std::optional<CodecTraits> CodecTraitsOf(const CodecSpec& spec);
 // together.
 int64_t MaxBytesOfSteps(const Codec& codec, int64_t count, int64_t steps);
 
+// Whether what an encoding leaves out is added to the next gradient (error feedback), as the
+// resolved spec has it. A codec with a memory of its own has that in its place.
+bool HasErrorFeedback(const CodecSpec& spec);
+
 // Bytes that a sender keeps between steps (memory.h) for an arena of `count` elements under a
 // resolved spec; 0 where the codec is unknown. Pure, thread-safe.
 int64_t CodecMemoryBytes(const CodecSpec& spec, int64_t count);

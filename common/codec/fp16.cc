@@ -5,7 +5,7 @@
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/codec/fp16_oracle.h"
-#include "common/codec/loops.h"
+#include "common/codec/loops/loops.h"
 #include "common/codec/scaled_fp16.h"
 #include "common/codec/wire_checks.h"
 
@@ -47,7 +47,7 @@ class Fp16 : public Codec {
   int64_t Encode(const CodecStream& stream, absl::Span<const float> in,
                  absl::Span<std::byte> out) const override {
     RM_CHECK(out.size() >= 2 * in.size());
-    loops_.encode_halves(in.data(), in.size(), out.data());
+    loops_.encode_halves(in.data(), in.size(), {}, out.data());
     return static_cast<int64_t>(2 * in.size());
   }
 
@@ -63,14 +63,15 @@ class Fp16 : public Codec {
   absl::Status Decode(const SharedStream& stream, absl::Span<const std::byte> in,
                       absl::Span<float> out) const override {
     RM_RETURN_IF_ERROR(CheckSize(in.size(), out.size()));
-    return loops_.decode_halves(in.data(), out.size(), out.data()) ? absl::OkStatus()
-                                                                   : NotFinite(in);
+    return loops_.decode_halves(in.data(), out.size(), {}, out.data()) ? absl::OkStatus()
+                                                                       : NotFinite(in);
   }
 
   absl::Status DecodeAdd(const SharedStream& stream, absl::Span<const std::byte> in,
                          absl::Span<float> out) const override {
     RM_RETURN_IF_ERROR(CheckSize(in.size(), out.size()));
-    return loops_.add_halves(in.data(), out.size(), out.data()) ? absl::OkStatus() : NotFinite(in);
+    return loops_.add_halves(in.data(), out.size(), {}, out.data()) ? absl::OkStatus()
+                                                                    : NotFinite(in);
   }
 
  private:

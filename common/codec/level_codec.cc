@@ -10,8 +10,8 @@
 #include "common/base/check.h"
 #include "common/base/partition.h"
 #include "common/base/status_macros.h"
-#include "common/codec/level_loops.h"
-#include "common/codec/loops.h"
+#include "common/codec/loops/level_loops.h"
+#include "common/codec/loops/loops.h"
 #include "common/vecmath/vecmath.h"
 
 namespace ringmaster {
@@ -110,25 +110,44 @@ class LevelCodec : public Codec {
     }
   }
 
-  // What is not finite is the unit too.
-  float UnitOf(absl::Span<const float> block) const {
-    double scale;
-    if (format_.by_norm) {
-      scale = std::sqrt(SumOfSquares(block));
-      if (!std::isfinite(scale)) return static_cast<float>(scale);
-      scale = std::min<double>(scale, std::numeric_limits<float>::max());
-    } else {
-      const int32_t bits = loops_.largest(block.data(), block.size());
-      float largest;
-      std::memcpy(&largest, &bits, sizeof(largest));
-      if (!std::isfinite(largest)) return largest;
-      scale = largest;
-    }
+  // Of one block.
+  struct Scaling {
+    float unit = 0;  // what is not finite is the unit too
+    // None of the block's elements times it is above the levels.
+    float inverse = 0;
+  };
+
+  Scaling ScalingOf(absl::Span<const float> block) const {
+    const float scale = ScaleOf(block);
+    if (!std::isfinite(scale)) return {scale, 0};
     const float levels = static_cast<float>(format_.levels);
-    float unit = static_cast<float>(scale) / levels;
-    if (unit < std::numeric_limits<float>::min()) return 0.0f;
+    float unit = scale / levels;
+    if (unit < std::numeric_limits<float>::min()) return {};
     while (!std::isfinite(unit * levels)) unit = std::nextafter(unit, 0.0f);
-    return unit;
+    float inverse = 1.0f / unit;
+    while (inverse * scale > levels) inverse = FloatBelow(inverse);
+    return {unit, inverse};
+  }
+
+  // Of a positive float; std::nextafter is a call that takes as long as twenty elements.
+  static float FloatBelow(float value) {
+    int32_t bits;
+    std::memcpy(&bits, &value, sizeof(bits));
+    --bits;
+    std::memcpy(&value, &bits, sizeof(value));
+    return value;
+  }
+
+  float ScaleOf(absl::Span<const float> block) const {
+    if (format_.by_norm) {
+      const double norm = std::sqrt(loops_.sum_of_squares(block.data(), block.size()));
+      if (!std::isfinite(norm)) return static_cast<float>(norm);
+      return static_cast<float>(std::min<double>(norm, std::numeric_limits<float>::max()));
+    }
+    const int32_t bits = loops_.largest(block.data(), block.size());
+    float largest;
+    std::memcpy(&largest, &bits, sizeof(largest));
+    return largest;
   }
 
   // Leaves the tile's whole numbers in Scratch. Whether all of its units are finite.
@@ -138,19 +157,16 @@ class LevelCodec : public Codec {
     bool is_finite = true;
     for (int64_t at = 0; at < static_cast<int64_t>(tile.size()); at += format_.block) {
       const absl::Span<const float> block = tile.subspan(at, format_.block);
-      const float unit = UnitOf(block);
-      std::memcpy(out.data() + kUnitBytes * ((begin + at) / format_.block), &unit, kUnitBytes);
-      if (!std::isfinite(unit) || unit == 0) {
+      const Scaling by = ScalingOf(block);
+      std::memcpy(out.data() + kUnitBytes * ((begin + at) / format_.block), &by.unit, kUnitBytes);
+      if (!std::isfinite(by.unit) || by.unit == 0) {
         std::memset(codes + at, 0, block.size());
-        is_finite = is_finite && unit == 0;
-        continue;
-      }
-      const LevelRule rule = {1.0f / unit, static_cast<float>(format_.levels)};
-      if (format_.random) {
-        loops_.round_random(block.data(), block.size(), rule,
+        is_finite = is_finite && by.unit == 0;
+      } else if (format_.random) {
+        loops_.round_random(block.data(), block.size(), by.inverse,
                             {draws, static_cast<uint32_t>(begin + at)}, codes + at);
       } else {
-        loops_.round_nearest(block.data(), block.size(), rule, codes + at);
+        loops_.round_nearest(block.data(), block.size(), by.inverse, codes + at);
       }
     }
     loops_.pack(codes, tile.size(), bits_, BytesAt(out.data(), begin, count));

@@ -13,9 +13,9 @@ namespace ringmaster {
 //
 // The unit is the block's scale divided by `levels`; the scale is its largest magnitude, or its L2
 // norm. The whole numbers, of -levels to levels, are rounded to nearest even, or at random to the
-// one below or above, so that the mean over the draws is the float itself, up to 2^-22 of it. A
-// unit below 2^-126, the smallest normal float, becomes 0, and so does its block. Norms beyond the
-// largest float become that.
+// one below or above, so that the mean over the draws is the float itself, up to 2^-21 of it and
+// 2^-24 of the unit. A unit below 2^-126, the smallest normal float, becomes 0, and so does its
+// block. Norms beyond the largest float become that.
 //
 // The encoding: the units of all blocks, float32, then all whole numbers as two's complements of 1
 // + ceil(lg(levels + 1)) bits, one after the other from the lowest bit of the first byte on; bits

@@ -8,7 +8,7 @@
 #include "common/base/check.h"
 #include "common/base/partition.h"
 #include "common/base/status_macros.h"
-#include "common/codec/level_loops.h"
+#include "common/codec/loops/level_loops.h"
 #include "common/codec/natural_oracle.h"
 #include "common/codec/wire_checks.h"
 #include "common/vecmath/vecmath.h"

@@ -8,7 +8,7 @@
 #include "common/base/check.h"
 #include "common/base/partition.h"
 #include "common/base/status_macros.h"
-#include "common/codec/loops.h"
+#include "common/codec/loops/loops.h"
 #include "common/codec/onebit_oracle.h"
 #include "common/codec/wire_checks.h"
 

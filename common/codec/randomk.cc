@@ -10,7 +10,8 @@
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/codec/kept_count.h"
-#include "common/codec/loops.h"
+#include "common/codec/loops/level_loops.h"
+#include "common/codec/loops/loops.h"
 #include "common/codec/shared_draw.h"
 #include "common/vecmath/vecmath.h"
 #include "common/codec/randomk_oracle.h"
@@ -36,6 +37,9 @@ constexpr CodecOption kOptions[] = {{RM_CODEC_FIELD(density),
 
 constexpr int64_t kValueBytes = 4;
 constexpr float kLargest = std::numeric_limits<float>::max();
+constexpr int32_t kInfinite = 0x7F800000;
+// elements that stay in the first cache between the passes over them
+constexpr size_t kTile = 4096;
 
 class Randomk : public Codec {
  public:
@@ -61,36 +65,18 @@ class Randomk : public Codec {
   int64_t EncodeCorrected(const CodecStream& stream, absl::Span<const float> in,
                           absl::Span<float> residual, absl::Span<std::byte> out) const override {
     RM_CHECK(residual.size() == in.size());
-    Add(in, residual);
-    return EncodeDrawn(stream, residual, residual, out);
+    return EncodeDrawn(stream, in, residual, out);
   }
 
   absl::Status Decode(const SharedStream& stream, absl::Span<const std::byte> in,
                       absl::Span<float> out) const override {
-    BestLoops().clear(out.size(), out.data());
-    return DecodeAdd(stream, in, out);
+    return DecodeDrawn(stream, in, out,
+                       [](absl::Span<float> tile) { BestLoops().clear(tile.size(), tile.data()); });
   }
 
   absl::Status DecodeAdd(const SharedStream& stream, absl::Span<const std::byte> in,
                          absl::Span<float> out) const override {
-    const auto count = static_cast<int64_t>(out.size());
-    if (static_cast<int64_t>(in.size()) != MaxEncodedBytes(count)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "codec \"randomk\": ", in.size(), " bytes, expected ", MaxEncodedBytes(count), " for ",
-          KeptCount(density_, count), " of ", count, " floats (density ", density_, ")"));
-    }
-    const std::byte* from = in.data();
-    for (const int32_t index : Draw(stream, count)) {
-      float value;
-      std::memcpy(&value, from, kValueBytes);
-      from += kValueBytes;
-      if (!std::isfinite(value)) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("codec \"randomk\": value ", index, " of ", count, " is not finite"));
-      }
-      out[index] += value;
-    }
-    return absl::OkStatus();
+    return DecodeDrawn(stream, in, out, [](absl::Span<float>) {});
   }
 
  private:
@@ -101,25 +87,66 @@ class Randomk : public Codec {
     return indices;
   }
 
-  // `residual`: empty, or `values`, of which what is sent is taken away.
-  int64_t EncodeDrawn(const CodecStream& stream, absl::Span<const float> values,
+  // `prepare`: what is done to each tile of `out` before values are added to it.
+  template <class Prepare>
+  absl::Status DecodeDrawn(const SharedStream& stream, absl::Span<const std::byte> in,
+                           absl::Span<float> out, Prepare prepare) const {
+    const auto count = static_cast<int64_t>(out.size());
+    if (static_cast<int64_t>(in.size()) != MaxEncodedBytes(count)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "codec \"randomk\": ", in.size(), " bytes, expected ", MaxEncodedBytes(count), " for ",
+          KeptCount(density_, count), " of ", count, " floats (density ", density_, ")"));
+    }
+    const std::byte* from = in.data();
+    const std::vector<int32_t>& drawn = Draw(stream, count);
+    auto index = drawn.begin();
+    for (size_t begin = 0; begin < out.size(); begin += kTile) {
+      const absl::Span<float> tile = out.subspan(begin, kTile);
+      prepare(tile);
+      for (; index != drawn.end() && *index < static_cast<int64_t>(begin + tile.size()); ++index) {
+        float value;
+        std::memcpy(&value, from, kValueBytes);
+        from += kValueBytes;
+        if (!std::isfinite(value)) {
+          return absl::InvalidArgumentError(
+              absl::StrCat("codec \"randomk\": value ", *index, " of ", count, " is not finite"));
+        }
+        out[*index] += value;
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  // Tile by tile, while it is in the first cache. `residual`: empty, or becomes in + residual
+  // first, and that is sent and taken away.
+  int64_t EncodeDrawn(const CodecStream& stream, absl::Span<const float> in,
                       absl::Span<float> residual, absl::Span<std::byte> out) const {
-    const auto count = static_cast<int64_t>(values.size());
+    const auto count = static_cast<int64_t>(in.size());
     const int64_t bytes = MaxEncodedBytes(count);
     RM_CHECK(static_cast<int64_t>(out.size()) >= bytes);
     if (count == 0) return 0;
-    if (FirstNotFinite(values) != values.size()) return PassOn(residual, out.first(bytes));
     const float scale = is_scaled_
                             ? static_cast<float>(static_cast<double>(count) /
                                                  static_cast<double>(KeptCount(density_, count)))
                             : 1.0f;
     std::byte* to = out.data();
-    for (const int32_t index : Draw(stream, count)) {
-      const float value = values[index];
-      const float sent = std::clamp(scale * value, -kLargest, kLargest);
-      std::memcpy(to, &sent, kValueBytes);
-      to += kValueBytes;
-      if (!residual.empty()) residual[index] = value - (0.0f + sent);
+    const std::vector<int32_t>& drawn = Draw(stream, count);
+    auto index = drawn.begin();
+    for (size_t begin = 0; begin < in.size(); begin += kTile) {
+      absl::Span<const float> tile = in.subspan(begin, kTile);
+      if (!residual.empty()) {
+        Add(tile, residual.subspan(begin, kTile));
+        tile = residual.subspan(begin, kTile);
+      }
+      if (loops_.largest(tile.data(), tile.size()) >= kInfinite)
+        return PassOn(residual, out.first(bytes));
+      for (; index != drawn.end() && *index < static_cast<int64_t>(begin + tile.size()); ++index) {
+        const float value = tile[*index - begin];
+        const float sent = std::clamp(scale * value, -kLargest, kLargest);
+        std::memcpy(to, &sent, kValueBytes);
+        to += kValueBytes;
+        if (!residual.empty()) residual[*index] = value - (0.0f + sent);
+      }
     }
     return bytes;
   }
@@ -136,6 +163,7 @@ class Randomk : public Codec {
 
   const double density_;
   const bool is_scaled_;
+  const LevelLoops& loops_ = BestLevelLoops();
 };
 
 absl::StatusOr<std::unique_ptr<Codec>> CreateRandomk(const CodecSpec& spec) {

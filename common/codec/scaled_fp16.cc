@@ -7,8 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
-#include "common/codec/level_loops.h"
-#include "common/codec/loops.h"
+#include "common/codec/loops/level_loops.h"
+#include "common/codec/loops/loops.h"
 #include "common/vecmath/vecmath.h"
 
 namespace ringmaster {
@@ -55,8 +55,7 @@ class ScaledFp16 : public Codec {
   int64_t Encode(const CodecStream& stream, absl::Span<const float> in,
                  absl::Span<std::byte> out) const override {
     const float scale = WriteScale(in, out);
-    for (size_t begin = 0; begin < in.size(); begin += kTile)
-      EncodeTile(in.subspan(begin, kTile), scale, HalvesAt(out, begin));
+    EncodeHalves(in, scale, out.data() + kScaleBytes);
     return MaxEncodedBytes(static_cast<int64_t>(in.size()));
   }
 
@@ -65,16 +64,11 @@ class ScaledFp16 : public Codec {
     RM_CHECK(residual.size() == in.size());
     Add(in, residual);
     const float scale = WriteScale(residual, out);
-    float decoded[kTile];
     for (size_t begin = 0; begin < in.size(); begin += kTile) {
       const absl::Span<float> left = residual.subspan(begin, kTile);
-      std::byte* const halves = HalvesAt(out, begin);
-      EncodeTile(left, scale, halves);
-      if (!std::isfinite(scale)) continue;
-      const absl::Span<float> sent = absl::MakeSpan(decoded).first(left.size());
-      loops_.decode_halves(halves, sent.size(), sent.data());
-      Scale(1 / scale, sent);
-      SubtractScaled(1, sent, left);
+      std::byte* const halves = out.data() + kScaleBytes + 2 * begin;
+      EncodeHalves(left, scale, halves);
+      loops_.add_halves(halves, left.size(), {-1 / scale, kLargestScaled}, left.data());
     }
     if (!std::isfinite(scale)) std::fill(residual.begin(), residual.end(), 0.0f);
     return MaxEncodedBytes(static_cast<int64_t>(in.size()));
@@ -82,20 +76,14 @@ class ScaledFp16 : public Codec {
 
   absl::Status Decode(const SharedStream& stream, absl::Span<const std::byte> in,
                       absl::Span<float> out) const override {
-    return DecodeWith(in, out, [](absl::Span<const float> values, absl::Span<float> to) {
-      std::copy(values.begin(), values.end(), to.begin());
-    });
+    return DecodeWith(in, out, loops_.decode_halves);
   }
   absl::Status DecodeAdd(const SharedStream& stream, absl::Span<const std::byte> in,
                          absl::Span<float> out) const override {
-    return DecodeWith(in, out, Add);
+    return DecodeWith(in, out, loops_.add_halves);
   }
 
  private:
-  static std::byte* HalvesAt(absl::Span<std::byte> out, size_t begin) {
-    return out.data() + kScaleBytes + 2 * begin;
-  }
-
   float WriteScale(absl::Span<const float> in, absl::Span<std::byte> out) const {
     RM_CHECK(static_cast<int64_t>(out.size()) >= MaxEncodedBytes(static_cast<int64_t>(in.size())));
     const float scale = ScaleOf(more_loops_.largest(in.data(), in.size()));
@@ -104,22 +92,16 @@ class ScaledFp16 : public Codec {
   }
 
   // Zeros where the scale is not finite.
-  void EncodeTile(absl::Span<const float> tile, float scale, std::byte* halves) const {
-    float scaled[kTile];
-    if (!std::isfinite(scale)) {
-      std::memset(halves, 0, 2 * tile.size());
-      return;
+  void EncodeHalves(absl::Span<const float> in, float scale, std::byte* halves) const {
+    if (std::isfinite(scale)) {
+      loops_.encode_halves(in.data(), in.size(), {scale, kLargestScaled}, halves);
+    } else {
+      std::memset(halves, 0, 2 * in.size());
     }
-    for (size_t i = 0; i < tile.size(); ++i) {
-      const float value = tile[i] * scale;
-      const float raised = value < -kLargestScaled ? -kLargestScaled : value;
-      scaled[i] = raised > kLargestScaled ? kLargestScaled : raised;
-    }
-    loops_.encode_halves(scaled, tile.size(), halves);
   }
 
-  template <class Use>
-  absl::Status DecodeWith(absl::Span<const std::byte> in, absl::Span<float> out, Use use) const {
+  template <class Loop>
+  absl::Status DecodeWith(absl::Span<const std::byte> in, absl::Span<float> out, Loop loop) const {
     const int64_t count = static_cast<int64_t>(out.size());
     if (static_cast<int64_t>(in.size()) != MaxEncodedBytes(count)) {
       return absl::InvalidArgumentError(absl::StrCat("codec \"fp16\": ", in.size(),
@@ -129,20 +111,10 @@ class ScaledFp16 : public Codec {
     float scale;
     std::memcpy(&scale, in.data(), kScaleBytes);
     RM_RETURN_IF_ERROR(CheckScale(scale));
-    float decoded[kTile];
-    for (size_t begin = 0; begin < out.size(); begin += kTile) {
-      const absl::Span<float> tile = out.subspan(begin, kTile);
-      const absl::Span<float> values = absl::MakeSpan(decoded).first(tile.size());
-      loops_.decode_halves(in.data() + kScaleBytes + 2 * begin, values.size(), values.data());
-      if (more_loops_.largest(values.data(), values.size()) > MagnitudeOf(kLargestScaled)) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("codec \"fp16\": a scaled value among elements ", begin, " to ",
-                         begin + tile.size() - 1, " is above ", kLargestScaled));
-      }
-      Scale(1 / scale, values);
-      use(values, tile);
-    }
-    return absl::OkStatus();
+    if (loop(in.data() + kScaleBytes, out.size(), {1 / scale, kLargestScaled}, out.data()))
+      return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat("codec \"fp16\": a scaled value of ", count, " is above ", kLargestScaled));
   }
 
   const CodecTraits traits_;

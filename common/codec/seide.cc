@@ -9,13 +9,16 @@
 #include "common/base/check.h"
 #include "common/base/partition.h"
 #include "common/base/status_macros.h"
-#include "common/codec/level_loops.h"
-#include "common/codec/loops.h"
+#include "common/codec/loops/level_loops.h"
 #include "common/codec/seide_oracle.h"
 #include "common/codec/wire_checks.h"
+#include "common/vecmath/vecmath.h"
 
 namespace ringmaster {
 namespace {
+
+// elements that stay in the first cache between the passes over them; whole bytes of signs
+constexpr size_t kTile = 4096;
 
 constexpr CodecTraits Traits() {
   CodecTraits traits;
@@ -83,7 +86,10 @@ class Seide : public Codec {
   int64_t Encode(const CodecStream& stream, absl::Span<const float> in,
                  absl::Span<std::byte> out) const override {
     uint8_t* const signs = SignsIn(out, in.size());
-    WriteMeans(in, loops_.pack_signs(in.data(), in.size(), signs), out);
+    SignSums sums;
+    for (size_t begin = 0; begin < in.size(); begin += kTile)
+      AddSigns(in.subspan(begin, kTile), signs + begin / 8, &sums);
+    WriteMeans(sums, in.size(), out);
     return EncodedBytes(static_cast<int64_t>(in.size()));
   }
 
@@ -91,11 +97,16 @@ class Seide : public Codec {
                           absl::Span<float> residual, absl::Span<std::byte> out) const override {
     RM_CHECK(residual.size() == in.size());
     uint8_t* const signs = SignsIn(out, in.size());
-    const double sum = loops_.pack_signs_corrected(in.data(), residual.data(), in.size(), signs);
-    const Means means = WriteMeans(residual, sum, out);
+    SignSums sums;
+    for (size_t begin = 0; begin < in.size(); begin += kTile) {
+      const absl::Span<float> tile = residual.subspan(begin, kTile);
+      Add(in.subspan(begin, kTile), tile);
+      AddSigns(tile, signs + begin / 8, &sums);
+    }
+    const Means means = WriteMeans(sums, in.size(), out);
     if (means.AreFinite()) {
       const float left_out[2] = {-means.positive, means.negative};
-      more_loops_.add_chosen(signs, in.size(), left_out, residual.data());
+      loops_.add_chosen(signs, in.size(), left_out, residual.data());
     } else {
       std::fill(residual.begin(), residual.end(), 0.0f);
     }
@@ -104,11 +115,11 @@ class Seide : public Codec {
 
   absl::Status Decode(const SharedStream& stream, absl::Span<const std::byte> in,
                       absl::Span<float> out) const override {
-    return DecodeWith(in, out, more_loops_.choose);
+    return DecodeWith(in, out, loops_.choose);
   }
   absl::Status DecodeAdd(const SharedStream& stream, absl::Span<const std::byte> in,
                          absl::Span<float> out) const override {
-    return DecodeWith(in, out, more_loops_.add_chosen);
+    return DecodeWith(in, out, loops_.add_chosen);
   }
 
  private:
@@ -117,16 +128,20 @@ class Seide : public Codec {
     return reinterpret_cast<uint8_t*>(out.data()) + kMeansBytes;
   }
 
-  // `sum`: of all magnitudes; the signs are in `out`. A mean that is not finite where an element is
-  // not.
-  Means WriteMeans(absl::Span<const float> in, double sum, absl::Span<std::byte> out) const {
-    const int64_t count = static_cast<int64_t>(in.size());
-    const int64_t negatives = SetBits(SignsIn(out, in.size()), CeilDiv(count, 8));
-    const double positive = more_loops_.sum_positive(in.data(), in.size());
-    // The larger part may round above the whole, which is added up in another order.
-    Means means = {MeanOf(positive, count - negatives),
-                   MeanOf(std::isfinite(sum) ? std::max(0.0, sum - positive) : sum, negatives)};
-    if (!std::isfinite(sum)) means.positive = static_cast<float>(sum);
+  // Packs a tile's signs and adds its sums.
+  void AddSigns(absl::Span<const float> tile, uint8_t* signs, SignSums* sums) const {
+    const SignSums of_tile = loops_.pack_signs_apart(tile.data(), tile.size(), signs);
+    sums->positive += of_tile.positive;
+    sums->negative += of_tile.negative;
+  }
+
+  // The signs are in `out`. A mean that is not finite where an element is not.
+  static Means WriteMeans(const SignSums& sums, size_t elements, absl::Span<std::byte> out) {
+    const int64_t count = static_cast<int64_t>(elements);
+    const int64_t negatives = SetBits(SignsIn(out, elements), CeilDiv(count, 8));
+    Means means = {MeanOf(sums.positive, count - negatives), MeanOf(sums.negative, negatives)};
+    if (!std::isfinite(sums.positive + sums.negative))
+      means.positive = static_cast<float>(sums.positive + sums.negative);
     std::memcpy(out.data(), &means, kMeansBytes);
     return means;
   }
@@ -139,8 +154,7 @@ class Seide : public Codec {
     return absl::OkStatus();
   }
 
-  const CodecLoops& loops_ = BestLoops();
-  const LevelLoops& more_loops_ = BestLevelLoops();
+  const LevelLoops& loops_ = BestLevelLoops();
 };
 
 absl::StatusOr<std::unique_ptr<Codec>> CreateSeide(const CodecSpec& spec) {

@@ -4,7 +4,7 @@
 #include <cstddef>
 
 #include "absl/types/span.h"
-#include "common/codec/loops.h"
+#include "common/codec/loops/loops.h"
 
 namespace ringmaster {
 

@@ -25,18 +25,17 @@ void DrawElements(uint64_t seed, int64_t count, int64_t kept, std::vector<int32_
     if ((drawn[i / kWordBits] >> (i % kWordBits)) & 1) i = last;
     drawn[i / kWordBits] |= uint64_t{1} << (i % kWordBits);
   }
-  indices->clear();
-  indices->reserve(kept);
+  indices->resize(kept);
+  int32_t* to = indices->data();
   for (int64_t begin = 0; begin < count; begin += kWordBits) {
     uint64_t word = drawn[begin / kWordBits];
     if (is_rest) {
       word = ~word;
       if (count - begin < kWordBits) word &= (uint64_t{1} << (count - begin)) - 1;
     }
-    for (; word != 0; word &= word - 1)
-      indices->push_back(static_cast<int32_t>(begin + __builtin_ctzll(word)));
+    for (; word != 0; word &= word - 1) *to++ = static_cast<int32_t>(begin + __builtin_ctzll(word));
   }
-  RM_CHECK(static_cast<int64_t>(indices->size()) == kept);
+  RM_CHECK(to == indices->data() + kept);
 }
 
 }  // namespace ringmaster

@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
-#include "common/codec/loops.h"
+#include "common/codec/loops/loops.h"
 #include "common/codec/signsgd_oracle.h"
 #include "common/codec/wire_checks.h"
 

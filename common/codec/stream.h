@@ -62,6 +62,20 @@ inline CodecStream PartStream(uint64_t run_seed, const StepLot& of, const PartPl
   return {SharedPartStream(run_seed, of.step, part), of.lot};
 }
 
+// Of the weights that a server sends in its answer number `step`: draws nothing that is drawn of
+// gradients. `lot`: of the way back another number, unlike for each worker that is sent something
+// of its own.
+inline uint64_t DownSeed(uint64_t run_seed) {
+  constexpr uint64_t kDown = 0x646f776e;
+  return MixSeed(run_seed, kDown);
+}
+inline SharedStream SharedDownStream(uint64_t run_seed, int64_t step, const PartPlace& part) {
+  return SharedPartStream(DownSeed(run_seed), step, part);
+}
+inline CodecStream DownStream(uint64_t run_seed, const StepLot& of, const PartPlace& part) {
+  return PartStream(DownSeed(run_seed), of, part);
+}
+
 }  // namespace ringmaster
 
 #endif  // RINGMASTER_COMMON_CODEC_STREAM_H_

@@ -9,8 +9,10 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
-#include "common/codec/loops.h"
+#include "common/codec/loops/loops.h"
+#include "common/codec/loops/threshold_loops.h"
 #include "common/codec/threshold_oracle.h"
+#include "common/vecmath/vecmath.h"
 
 namespace ringmaster {
 namespace {
@@ -31,7 +33,8 @@ constexpr CodecOption kOptions[] = {{RM_CODEC_FIELD(threshold),
                                      {0.5, 2}}};
 
 constexpr int64_t kCountBytes = 4, kPairBytes = 8, kFloatBytes = 4;
-constexpr size_t kRoom = 4096;  // candidates of one go
+// elements that stay in the first cache between the passes over them
+constexpr size_t kTile = 4096;
 constexpr int32_t kInfinite = 0x7F800000;
 
 bool IsSparse(int64_t kept, int64_t count) { return 2 * kept < count; }
@@ -60,90 +63,131 @@ class Threshold : public Codec {
 
   int64_t Encode(const CodecStream& stream, absl::Span<const float> in,
                  absl::Span<std::byte> out) const override {
-    const Sent sent = Collect(in, {}, out);
-    return Finish(sent, in, out);
+    return Finish(Collect(in, {}, out), in, {}, out);
   }
 
   int64_t EncodeCorrected(const CodecStream& stream, absl::Span<const float> in,
                           absl::Span<float> residual, absl::Span<std::byte> out) const override {
     RM_CHECK(residual.size() == in.size());
     const Sent sent = Collect(in, residual, out);
-    const int64_t bytes = Finish(sent, residual, out);
-    if (sent.largest >= kInfinite) {
-      std::fill(residual.begin(), residual.end(), 0.0f);
-    } else {
-      for (float& value : residual) value = MagnitudeOf(value) > above_ ? 0.0f : value;
-    }
+    const int64_t bytes = Finish(sent, residual, residual, out);
+    if (sent.largest >= kInfinite) std::fill(residual.begin(), residual.end(), 0.0f);
     return bytes;
   }
 
   absl::Status Decode(const SharedStream& stream, absl::Span<const std::byte> in,
                       absl::Span<float> out) const override {
-    loops_.clear(out.size(), out.data());
-    return DecodeAdd(stream, in, out);
+    RM_ASSIGN_OR_RETURN(const int64_t kept, CheckedCount(in, out.size()));
+    if (!IsSparse(kept, static_cast<int64_t>(out.size())))
+      return UseFloats(kept, in.subspan(kCountBytes), out, loops_.store_kept);
+    more_loops_.clear(out.size(), out.data());
+    return AddPairs(kept, in.subspan(kCountBytes), out);
   }
 
   absl::Status DecodeAdd(const SharedStream& stream, absl::Span<const std::byte> in,
                          absl::Span<float> out) const override {
-    const auto count = static_cast<int64_t>(out.size()), bytes = static_cast<int64_t>(in.size());
-    if (bytes < kCountBytes) return Refusal(bytes, " bytes, expected at least ", kCountBytes);
-    int32_t kept;
-    std::memcpy(&kept, in.data(), kCountBytes);
-    if (kept < 0 || kept > count || bytes != EncodedBytes(kept, count)) {
-      return Refusal(bytes, " bytes that begin with ", kept, ", expected 0 to ", count,
-                     " and as many bytes as that takes of ", count, " floats");
-    }
-    return IsSparse(kept, count) ? AddPairs(kept, in.subspan(kCountBytes), out)
-                                 : AddFloats(kept, in.subspan(kCountBytes), out);
+    RM_ASSIGN_OR_RETURN(const int64_t kept, CheckedCount(in, out.size()));
+    if (!IsSparse(kept, static_cast<int64_t>(out.size())))
+      return UseFloats(kept, in.subspan(kCountBytes), out, loops_.add_kept);
+    return AddPairs(kept, in.subspan(kCountBytes), out);
   }
 
  private:
-  // What is at or above the threshold: how many, and the largest magnitude of them.
+  // What is at or above the threshold: how many, and the largest magnitude of all.
   struct Sent {
     int64_t kept = 0;
     int32_t largest = 0;
+    bool has_pairs = true;  // they are written
   };
 
-  // Writes pairs while they may be what is sent. `residual`: empty, or becomes in + residual first,
-  // and that is sent.
+  // Writes pairs while they seem to be what is sent: more than half of the elements so far are not.
+  // `residual`: empty, or becomes in + residual first, and that is sent.
   Sent Collect(absl::Span<const float> in, absl::Span<float> residual,
                absl::Span<std::byte> out) const {
     const auto count = static_cast<int64_t>(in.size());
     RM_CHECK(count <= std::numeric_limits<int32_t>::max() &&
              static_cast<int64_t>(out.size()) >= MaxEncodedBytes(count));
-    thread_local std::vector<int32_t> indices(kRoom);
-    thread_local std::vector<float> values(kRoom);
     Sent sent;
-    for (size_t at = 0; at < in.size();) {
-      Candidates found{indices.data(), values.data(), 0, kRoom};
-      at = residual.empty() ? loops_.collect(in.data(), at, in.size(), above_, &found)
-                            : loops_.collect_corrected(in.data(), residual.data(), at, in.size(),
-                                                       above_, &found);
-      for (size_t i = 0; i < found.count; ++i, ++sent.kept) {
-        sent.largest = std::max(sent.largest, MagnitudeOf(found.values[i]));
-        if (!IsSparse(sent.kept + 1, count)) continue;
-        std::byte* const to = out.data() + kCountBytes + kPairBytes * sent.kept;
-        std::memcpy(to, &found.indices[i], 4);
-        std::memcpy(to + 4, &found.values[i], 4);
+    for (size_t begin = 0; begin < in.size(); begin += kTile) {
+      absl::Span<const float> tile = in.subspan(begin, kTile);
+      if (!residual.empty()) {
+        const absl::Span<float> left = residual.subspan(begin, kTile);
+        Add(tile, left);
+        tile = left;
       }
+      if (sent.has_pairs) {
+        WritePairs(tile, begin, count, out, &sent);
+      } else {
+        Count(tile, &sent);
+      }
+      const int64_t seen = static_cast<int64_t>(begin + tile.size());
+      sent.has_pairs = sent.has_pairs && IsSparse(sent.kept, seen);
     }
     return sent;
   }
 
-  int64_t Finish(const Sent& sent, absl::Span<const float> values,
+  void Count(absl::Span<const float> tile, Sent* sent) const {
+    const AboveCount of = loops_.count_above(tile.data(), tile.size(), above_);
+    sent->kept += of.count;
+    sent->largest = std::max(sent->largest, of.largest);
+  }
+
+  // Of a tile that begins at element `begin` of `count`, while there is room.
+  void WritePairs(absl::Span<const float> tile, size_t begin, int64_t count,
+                  absl::Span<std::byte> out, Sent* sent) const {
+    thread_local std::vector<int32_t> indices(kTile + kCollectBlock);
+    thread_local std::vector<float> values(kTile + kCollectBlock);
+    Candidates found{indices.data(), values.data(), 0, kTile + kCollectBlock};
+    more_loops_.collect(tile.data(), 0, tile.size(), above_, &found);
+    const int64_t before = sent->kept;
+    Count(absl::MakeConstSpan(values).first(found.count), sent);
+    if (!IsSparse(sent->kept, count)) return;
+    std::byte* const to = out.data() + kCountBytes + kPairBytes * before;
+    for (size_t i = 0; i < found.count; ++i) {
+      const int32_t index = indices[i] + static_cast<int32_t>(begin);
+      std::memcpy(to + kPairBytes * i, &index, 4);
+      std::memcpy(to + kPairBytes * i + 4, &values[i], 4);
+    }
+  }
+
+  // `residual`: empty, or `values`, of which what is sent becomes 0.
+  int64_t Finish(Sent sent, absl::Span<const float> values, absl::Span<float> residual,
                  absl::Span<std::byte> out) const {
+    const auto count = static_cast<int64_t>(values.size());
     const auto kept = static_cast<int32_t>(sent.kept);
     std::memcpy(out.data(), &kept, kCountBytes);
-    const auto count = static_cast<int64_t>(values.size());
-    if (!IsSparse(kept, count)) {
-      std::byte* to = out.data() + kCountBytes;
-      for (const float value : values) {
-        const float written = MagnitudeOf(value) > above_ ? value : 0.0f;
-        std::memcpy(to, &written, kFloatBytes);
-        to += kFloatBytes;
+    std::byte* const to = out.data() + kCountBytes;
+    if (IsSparse(kept, count)) {
+      if (!sent.has_pairs) {
+        // The first elements were denser than the others.
+        sent.kept = 0;
+        for (size_t begin = 0; begin < values.size(); begin += kTile)
+          WritePairs(values.subspan(begin, kTile), begin, count, out, &sent);
+      }
+      for (int64_t pair = 0; pair < kept && !residual.empty(); ++pair) {
+        int32_t index;
+        std::memcpy(&index, to + kPairBytes * pair, 4);
+        residual[index] = 0;
+      }
+    } else {
+      for (size_t begin = 0; begin < values.size(); begin += kTile) {
+        const absl::Span<const float> tile = values.subspan(begin, kTile);
+        loops_.keep_above(tile.data(), tile.size(), above_, to + kFloatBytes * begin);
+        if (!residual.empty()) loops_.clear_above(tile.size(), above_, residual.data() + begin);
       }
     }
     return EncodedBytes(kept, count);
+  }
+
+  // How many are kept, where the length goes with it.
+  static absl::StatusOr<int64_t> CheckedCount(absl::Span<const std::byte> in, size_t elements) {
+    const auto count = static_cast<int64_t>(elements), bytes = static_cast<int64_t>(in.size());
+    if (bytes < kCountBytes) return Refusal(bytes, " bytes, expected at least ", kCountBytes);
+    int32_t kept;
+    std::memcpy(&kept, in.data(), kCountBytes);
+    if (kept >= 0 && kept <= count && bytes == EncodedBytes(kept, count)) return int64_t{kept};
+    return Refusal(bytes, " bytes that begin with ", kept, ", expected 0 to ", count,
+                   " and as many bytes as that takes of ", count, " floats");
   }
 
   absl::Status CheckValue(int64_t index, float value) const {
@@ -170,26 +214,26 @@ class Threshold : public Codec {
     return absl::OkStatus();
   }
 
-  absl::Status AddFloats(int64_t kept, absl::Span<const std::byte> in,
-                         absl::Span<float> out) const {
-    int64_t found = 0;
+  template <class Loop>
+  absl::Status UseFloats(int64_t kept, absl::Span<const std::byte> in, absl::Span<float> out,
+                         Loop loop) const {
+    const int64_t found = loop(in.data(), out.size(), above_, out.data());
+    if (found == kept) return absl::OkStatus();
+    if (found >= 0) return Refusal(found, " values, expected ", kept);
     for (size_t i = 0; i < out.size(); ++i) {
       uint32_t bits;
       float value;
       std::memcpy(&bits, in.data() + kFloatBytes * i, 4);
       std::memcpy(&value, &bits, 4);
-      if (bits == 0) continue;
-      RM_RETURN_IF_ERROR(CheckValue(static_cast<int64_t>(i), value));
-      out[i] += value;
-      ++found;
+      if (bits != 0) RM_RETURN_IF_ERROR(CheckValue(static_cast<int64_t>(i), value));
     }
-    if (found == kept) return absl::OkStatus();
-    return Refusal(found, " values, expected ", kept);
+    return Refusal("a value that is not sent");
   }
 
   const float threshold_;
   const int32_t above_;  // as integers of the same order
-  const CodecLoops& loops_ = BestLoops();
+  const ThresholdLoops& loops_ = BestThresholdLoops();
+  const CodecLoops& more_loops_ = BestLoops();
 };
 
 absl::StatusOr<std::unique_ptr<Codec>> CreateThreshold(const CodecSpec& spec) {

@@ -10,7 +10,7 @@
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/codec/kept_count.h"
-#include "common/codec/loops.h"
+#include "common/codec/loops/loops.h"
 #include "common/codec/selection.h"
 #include "common/codec/topk_columns.h"
 #include "common/codec/topk_oracle.h"

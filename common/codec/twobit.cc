@@ -1,15 +1,13 @@
 #include "common/codec/twobit.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <cstring>
-#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/base/partition.h"
 #include "common/base/status_macros.h"
+#include "common/codec/loops/threshold_loops.h"
 #include "common/codec/twobit_oracle.h"
 #include "common/codec/wire_checks.h"
 
@@ -29,7 +27,7 @@ constexpr CodecOption kOptions[] = {{RM_CODEC_FIELD(threshold),
                                      "magnitudes below it are not sent",
                                      {0.5, 2}}};
 
-constexpr size_t kPerByte = 4;
+constexpr int64_t kPerByte = 4;
 
 template <typename... Parts>
 absl::Status Refusal(const Parts&... parts) {
@@ -38,12 +36,7 @@ absl::Status Refusal(const Parts&... parts) {
 
 class Twobit : public Codec {
  public:
-  explicit Twobit(float threshold) : threshold_(threshold) {
-    const float values[4] = {0.0f, threshold, -threshold, 0.0f};
-    for (size_t byte = 0; byte < decoded_.size(); ++byte) {
-      for (size_t i = 0; i < kPerByte; ++i) decoded_[byte][i] = values[(byte >> (2 * i)) & 3];
-    }
-  }
+  explicit Twobit(float threshold) : threshold_(threshold) {}
 
   CodecTraits traits() const override { return Traits(); }
   int64_t MaxEncodedBytes(int64_t count) const override { return CeilDiv(count, kPerByte); }
@@ -53,80 +46,41 @@ class Twobit : public Codec {
 
   int64_t Encode(const CodecStream& stream, absl::Span<const float> in,
                  absl::Span<std::byte> out) const override {
-    return EncodeOf(in.size(), out, [in](size_t i) { return in[i]; }).bytes;
+    loops_.encode_twobits(in.data(), in.size(), threshold_, BytesIn(out, in.size()));
+    return MaxEncodedBytes(static_cast<int64_t>(in.size()));
   }
 
   int64_t EncodeCorrected(const CodecStream& stream, absl::Span<const float> in,
                           absl::Span<float> residual, absl::Span<std::byte> out) const override {
     RM_CHECK(residual.size() == in.size());
-    const float threshold = threshold_;
-    const Written written = EncodeOf(in.size(), out, [in, residual, threshold](size_t i) {
-      const float value = residual[i] + in[i];
-      const float sent = value >= threshold ? threshold : value <= -threshold ? -threshold : 0;
-      residual[i] = value - sent;
-      return value;
-    });
-    if (!written.is_finite) std::fill(residual.begin(), residual.end(), 0.0f);
-    return written.bytes;
+    if (!loops_.encode_twobits_corrected(in.data(), residual.data(), in.size(), threshold_,
+                                         BytesIn(out, in.size()))) {
+      std::fill(residual.begin(), residual.end(), 0.0f);
+    }
+    return MaxEncodedBytes(static_cast<int64_t>(in.size()));
   }
 
   absl::Status Decode(const SharedStream& stream, absl::Span<const std::byte> in,
                       absl::Span<float> out) const override {
     RM_RETURN_IF_ERROR(Check(in, out.size()));
-    const size_t whole = out.size() / kPerByte;
-    for (size_t byte = 0; byte < whole; ++byte) {
-      std::memcpy(out.data() + kPerByte * byte, Values(in[byte]), kPerByte * sizeof(float));
-    }
-    for (size_t i = kPerByte * whole; i < out.size(); ++i) out[i] = Values(in[whole])[i % kPerByte];
+    loops_.decode_twobits(reinterpret_cast<const uint8_t*>(in.data()), out.size(), threshold_,
+                          out.data());
     return absl::OkStatus();
   }
 
   absl::Status DecodeAdd(const SharedStream& stream, absl::Span<const std::byte> in,
                          absl::Span<float> out) const override {
     RM_RETURN_IF_ERROR(Check(in, out.size()));
-    const size_t whole = out.size() / kPerByte;
-    for (size_t byte = 0; byte < whole; ++byte) {
-      const float* const values = Values(in[byte]);
-      for (size_t i = 0; i < kPerByte; ++i) out[kPerByte * byte + i] += values[i];
-    }
-    for (size_t i = kPerByte * whole; i < out.size(); ++i)
-      out[i] += Values(in[whole])[i % kPerByte];
+    loops_.add_twobits(reinterpret_cast<const uint8_t*>(in.data()), out.size(), threshold_,
+                       out.data());
     return absl::OkStatus();
   }
 
  private:
-  struct Written {
-    int64_t bytes = 0;
-    bool is_finite = true;
-  };
-
-  // `value(i)`: what element i is encoded from, asked once each, in order.
-  template <typename Value>
-  Written EncodeOf(size_t count, absl::Span<std::byte> out, Value value) const {
-    Written written;
-    written.bytes = MaxEncodedBytes(static_cast<int64_t>(count));
-    RM_CHECK(static_cast<int64_t>(out.size()) >= written.bytes);
-    bool is_finite = true;
-    const auto code = [this, &value, &is_finite](size_t i) {
-      const float v = value(i);
-      const bool good = std::fabs(v) <= std::numeric_limits<float>::max();
-      is_finite &= good;
-      const unsigned sign = (v >= threshold_ ? 1u : 0u) | (v <= -threshold_ ? 2u : 0u);
-      return good ? sign : 3u;
-    };
-    size_t i = 0;
-    for (; i + kPerByte <= count; i += kPerByte) {
-      const unsigned a = code(i), b = code(i + 1), c = code(i + 2), d = code(i + 3);
-      out[i / kPerByte] = static_cast<std::byte>(a | b << 2 | c << 4 | d << 6);
-    }
-    unsigned last = 0;
-    for (const size_t begin = i; i < count; ++i) last |= code(i) << (2 * (i - begin));
-    if (count % kPerByte != 0) out[count / kPerByte] = static_cast<std::byte>(last);
-    written.is_finite = is_finite;
-    return written;
+  uint8_t* BytesIn(absl::Span<std::byte> out, size_t count) const {
+    RM_CHECK(static_cast<int64_t>(out.size()) >= MaxEncodedBytes(static_cast<int64_t>(count)));
+    return reinterpret_cast<uint8_t*>(out.data());
   }
-
-  const float* Values(std::byte byte) const { return decoded_[static_cast<uint8_t>(byte)].data(); }
 
   absl::Status Check(absl::Span<const std::byte> in, size_t count) const {
     RM_RETURN_IF_ERROR(CheckEncodedBytes("twobit", in.size(),
@@ -143,7 +97,7 @@ class Twobit : public Codec {
   }
 
   const float threshold_;
-  std::array<std::array<float, kPerByte>, 256> decoded_;  // of every byte
+  const ThresholdLoops& loops_ = BestThresholdLoops();
 };
 
 absl::StatusOr<std::unique_ptr<Codec>> CreateTwobit(const CodecSpec& spec) {

@@ -23,6 +23,7 @@
 #include "google/protobuf/text_format.h"
 #include "google/protobuf/util/field_mask_util.h"
 #include "google/protobuf/util/message_differencer.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {
@@ -104,7 +105,10 @@ bool IsOpenSomewhere(absl::string_view field) {
   if (field == "strategy.launch") return true;
   return std::any_of(Arms().begin(), Arms().end(), [field](const ArmInfo& arm) {
     const std::vector<absl::string_view> open = absl::StrSplit(arm.open_fields, ',');
-    return std::find(open.begin(), open.end(), field) != open.end();
+    // Of an open message every field is.
+    return std::any_of(open.begin(), open.end(), [field](absl::string_view path) {
+      return field == path || absl::StartsWith(field, absl::StrCat(path, "."));
+    });
   });
 }
 

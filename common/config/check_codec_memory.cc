@@ -4,7 +4,10 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/known_words.h"
 #include "common/codec/codec.h"
+#include "common/config/check_codec_options.h"
+#include "common/scheme/server_exchange.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {
@@ -72,6 +75,57 @@ void CheckSmallTensors(const RunSpec& spec, const CodecTraits& traits, Problems*
   }
 }
 
+constexpr char kDown[] = "strategy.parameter_server.down_codec";
+
+std::string DownField(const char* name) { return absl::StrCat(kDown, ".", name); }
+
+// Whether differences may be encoded by it at all.
+void CheckDownKind(const CodecInfo& info, Problems* problems) {
+  const CodecTraits& traits = info.traits;
+  const char* why = nullptr;
+  if (traits.in_rounds) {
+    why =
+        "is summed over all workers in several rounds, and a server's weights are summed with "
+        "nobody's";
+  } else if (traits.majority_vote) {
+    why = "sends signs without a magnitude, and a worker would not know how far to go";
+  } else if (traits.memory_floats > 0) {
+    why = "has a memory of its own, and differences carry what is left out already";
+  }
+  if (why == nullptr) return;
+  problems->AddName(DownField("name"), info.name,
+                    absl::StrCat(why, "; use ",
+                                 QuotedCodecs(
+                                     [](const CodecInfo& other) {
+                                       return !other.traits.in_rounds &&
+                                              !other.traits.majority_vote &&
+                                              other.traits.memory_floats == 0;
+                                     },
+                                     ", ")));
+}
+
+// What belongs to a memory that is not kept here.
+void CheckDownMemory(const CodecSpec& codec, Problems* problems) {
+  if (!codec.error_feedback()) {
+    problems->Add(DownField("error_feedback"), "false",
+                  "what an encoding of a difference leaves out is in the next difference; leave it "
+                  "out");
+  }
+  if (codec.has_feedback_decay()) {
+    problems->Add(DownField("feedback_decay"), codec.feedback_decay(),
+                  "a worker that was told less than the difference would never have the weights; "
+                  "leave it out");
+  }
+  if (codec.warmup_steps() != 0) {
+    problems->Add(DownField("warmup_steps"), codec.warmup_steps(),
+                  "nothing is lost in the first steps that later ones do not bring; leave it out");
+  }
+  if (codec.has_min_tensor_elements()) {
+    problems->Add(DownField("min_tensor_elements"), codec.min_tensor_elements(),
+                  "nothing is lost of small tensors that later steps do not bring; leave it out");
+  }
+}
+
 }  // namespace
 
 void CheckCodecMemory(const RunSpec& resolved, Problems* problems) {
@@ -87,6 +141,32 @@ void CheckCodecMemory(const RunSpec& resolved, Problems* problems) {
     problems->Add("codec.error_feedback", "false",
                   absl::StrCat("codec \"", codec.name(),
                                "\" keeps what it does not send, whatever this says; leave it out"));
+  }
+}
+
+void CheckDownCodec(const RunSpec& resolved, Problems* problems) {
+  const CodecSpec* const given = GivenDownCodec(resolved);
+  if (given == nullptr) return;
+  const CodecSpec& codec = *given;
+  const CodecInfo* const info = FindCodec(codec.name());
+  if (info == nullptr) {
+    problems->Known(DownField("name"), "codec", codec.name(), RegistryNames(Codecs()));
+    return;
+  }
+  CheckCodecOptions(kDown, codec, *info, problems);
+  if (info->traits.exact) {
+    if (codec.error_feedback()) {
+      problems->Add(DownField("error_feedback"), "true",
+                    absl::StrCat("codec \"", codec.name(), "\" leaves no error; leave it out"));
+    }
+    return;
+  }
+  CheckDownKind(*info, problems);
+  CheckDownMemory(codec, problems);
+  if (resolved.training().deterministic()) {
+    problems->AddName(DownField("name"), codec.name(),
+                      "training.deterministic asks for the same bits under every schedule, and "
+                      "this codec is lossy; use \"none\" or training.deterministic=false");
   }
 }
 

@@ -12,6 +12,11 @@ class RunSpec;
 // tensors that go as floats. An unknown codec is somebody else's to say.
 void CheckCodecMemory(const RunSpec& resolved, Problems* problems);
 
+// Adds what is wrong with the codec of the weights' way from servers to workers
+// (strategy.parameter_server.down_codec). Both ends keep what a worker holds, and no other memory
+// goes with it.
+void CheckDownCodec(const RunSpec& resolved, Problems* problems);
+
 }  // namespace ringmaster
 
 #endif  // RINGMASTER_COMMON_CONFIG_CHECK_CODEC_MEMORY_H_

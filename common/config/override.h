@@ -6,9 +6,10 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
-#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
+
+class RunSpec;
 
 // Sets one field of `spec` from "field.path=value", as given to --set:
 //   training.steps=100               numbers are checked for range, bools are true or false

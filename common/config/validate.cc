@@ -13,6 +13,7 @@
 #include "common/base/problems.h"
 #include "common/codec/codec.h"
 #include "common/config/check_codec_memory.h"
+#include "common/config/check_codec_options.h"
 #include "common/config/comparable.h"
 #include "common/config/describe.h"
 #include "common/config/validate_emulation.h"
@@ -253,33 +254,6 @@ void CheckTraining(const RunSpec& spec, const KnownNames& known, Problems* probl
   }
 }
 
-void CheckCodecOptions(const CodecSpec& codec, const CodecInfo& info, Problems* problems) {
-  std::vector<std::string> seen;
-  for (const CodecInfo& owner : CodecsAndReducers()) {
-    for (const CodecOption& option : owner.options) {
-      if (std::find(seen.begin(), seen.end(), option.field) != seen.end()) continue;
-      seen.push_back(option.field);
-      const std::string field = absl::StrCat("codec.", option.field);
-      const double value = option.value(codec);
-      const CodecOption* const own = FindOption(info, option.field);
-      if (own == nullptr && option.is_set(codec)) {
-        const auto takes_it = [&](const CodecInfo& other) {
-          return FindOption(other, option.field) != nullptr;
-        };
-        problems->Add(field, value,
-                      absl::StrCat("only for codec ", QuotedCodecs(takes_it, " and "),
-                                   ", and the codec is \"", codec.name(), "\"; leave it out"));
-      }
-      // Written so that a NaN is refused.
-      if (own != nullptr && !(value > own->above && value <= own->most)) {
-        problems->Add(field, value,
-                      absl::StrCat("expected above ", own->above, " and at most ", own->most, ", ",
-                                   own->meaning));
-      }
-    }
-  }
-}
-
 // Of a codec that is summed in rounds, which works on matrices.
 void CheckInRounds(const RunSpec& spec, Problems* problems) {
   const std::string& name = spec.codec().name();
@@ -330,7 +304,7 @@ void CheckCodec(const RunSpec& spec, Problems* problems) {
     problems->Known("codec.name", "codec", codec.name(), RegistryNames(CodecsAndReducers()));
     return;
   }
-  CheckCodecOptions(codec, *info, problems);
+  CheckCodecOptions("codec", codec, *info, problems);
   CheckCodecMemory(spec, problems);
   if (info->traits.exact) {
     if (codec.error_feedback()) {
@@ -484,6 +458,7 @@ absl::Status Validate(const RunSpec& resolved, const KnownNames& known) {
   CheckTraining(resolved, known, &problems);
   CheckStrategy(resolved, &problems);
   CheckCodec(resolved, &problems);
+  CheckDownCodec(resolved, &problems);
   const bool is_loopback = CheckTransport(resolved, known, &problems);
   CheckEmulation(resolved, is_loopback, &problems);
   CheckOutput(resolved, &problems);

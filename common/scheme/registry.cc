@@ -110,4 +110,9 @@ absl::StatusOr<RunTraffic> RunTrafficOf(const RunSpec& resolved, const ParamLayo
   return scheme->traffic(resolved, layout, node, steps);
 }
 
+std::string RuleOf(const RunSpec& resolved) {
+  const Scheme* scheme = FindScheme(resolved.strategy());
+  return scheme == nullptr || scheme->rule == nullptr ? "" : scheme->rule(resolved);
+}
+
 }  // namespace ringmaster

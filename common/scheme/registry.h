@@ -46,6 +46,10 @@ void CheckStrategy(const RunSpec& resolved, Problems* problems);
 absl::StatusOr<RunTraffic> RunTrafficOf(const RunSpec& resolved, const ParamLayout& layout,
                                         NodeId node, int64_t steps);
 
+// What becomes of the weights once all that a step waits for is there, in sentences (Scheme::rule).
+// Empty where the scheme exchanges nothing.
+std::string RuleOf(const RunSpec& resolved);
+
 }  // namespace ringmaster
 
 #endif  // RINGMASTER_COMMON_SCHEME_REGISTRY_H_

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -70,7 +71,11 @@ struct SchemeTraits {
   // Steps that a worker makes alone, by an optimizer of its own, before it sends servers how far it
   // has come; 0: they are sent gradients.
   int32_t local_steps = 0;
+  // Of such a worker: the share of their distance that its weights and the servers' go towards each
+  // other in an exchange (elastic averaging). 0: the servers' weights take the place of its own.
+  double attraction = 0;
   bool compensates_delay = false;  // servers correct gradients that are late
+  bool weights_encoded = false;    // servers send encoded differences of weights (DownCodecOf)
   Work work = Work::kDealt;        // the spec's to say, for every scheme: TraitsOf sets it
   Yardstick yardstick = Yardstick::kNone;
 
@@ -82,6 +87,8 @@ struct SchemeTraits {
   bool sums_in_rounds = false;   // takes codecs that are summed in rounds (CodecTraits::in_rounds)
   Exchanged exchanged = Exchanged::kGradients;  // what the collective, or gossip, sums
   int32_t exchange_every = 1;                   // steps from one exchange to the next, from 1
+  // In so many steps at the start gradients are averaged, whatever is exchanged later.
+  int64_t synchronous_steps = 0;
   std::optional<GossipGraph> gossip;  // who averages with whom; absent: no worker has neighbours
 
   // Memory.
@@ -89,6 +96,8 @@ struct SchemeTraits {
   bool marks_are_averages = false;
   int32_t exchange_arenas = 0;  // floats that a worker keeps for its exchange, in arenas: beside
                                 // weights, gradients and what a codec remembers
+  // The same of all servers together: beside weights, the sum of gradients, and what arrives.
+  int32_t server_arenas = 0;
 };
 
 // Gradient and weight bytes that a node sends and receives, headers and what stays in its place
@@ -107,8 +116,8 @@ struct ArmInfo {
   // What it sets: a RunSpec (textproto), in which launch is PROCESSES and the codec "none" unless
   // it says otherwise.
   const char* settings;
-  // Fields that it leaves open, comma-separated: where the base sets them, the base's values are
-  // kept.
+  // Fields that it leaves open, or whole messages, comma-separated: where the base sets them, the
+  // base's values are kept.
   const char* open_fields;
 };
 
@@ -132,6 +141,9 @@ struct Scheme {
   // where the scheme exchanges nothing.
   absl::StatusOr<RunTraffic> (*traffic)(const RunSpec& resolved, const ParamLayout& layout,
                                         NodeId node, int64_t steps);
+  // What becomes of the weights once all that a step waits for is there: sentences for a reader,
+  // with the resolved spec's numbers. Null where the scheme exchanges nothing.
+  std::string (*rule)(const RunSpec& resolved);
 };
 
 }  // namespace ringmaster

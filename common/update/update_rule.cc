@@ -265,15 +265,11 @@ class Adam : public Rule {
 };
 
 // Adds what it is given.
-class AddRule : public UpdateRule {
+// A rule that is no optimizer's: it keeps nothing, and every element is treated alike.
+class PlainRule : public UpdateRule {
  public:
-  explicit AddRule(int64_t count) : count_(count) {}
+  explicit PlainRule(int64_t count) : count_(count) {}
 
-  void Apply(const UpdateStep& step, absl::Span<const float> gradient,
-             absl::Span<float> weights) override {
-    RM_CHECK(step.begin >= 0 && step.begin + static_cast<int64_t>(gradient.size()) <= count_);
-    Add(gradient, weights);
-  }
   bool clips() const override { return false; }
   double SumOfSquares(int64_t begin, absl::Span<const float> gradient) const override {
     return ringmaster::SumOfSquares(gradient);
@@ -282,8 +278,36 @@ class AddRule : public UpdateRule {
   State Give() const override { return {}; }
   absl::Status Take(const State& state) override { return state.CopyTo({}); }
 
+ protected:
+  void CheckSlice(const UpdateStep& step, absl::Span<const float> gradient) const {
+    RM_CHECK(step.begin >= 0 && step.begin + static_cast<int64_t>(gradient.size()) <= count_);
+  }
+
  private:
   const int64_t count_;
+};
+
+class AddRule : public PlainRule {
+ public:
+  using PlainRule::PlainRule;
+  void Apply(const UpdateStep& step, absl::Span<const float> gradient,
+             absl::Span<float> weights) override {
+    CheckSlice(step, gradient);
+    Add(gradient, weights);
+  }
+};
+
+class AttractRule : public PlainRule {
+ public:
+  AttractRule(int64_t count, float share) : PlainRule(count), share_(share) {}
+  void Apply(const UpdateStep& step, absl::Span<const float> gradient,
+             absl::Span<float> weights) override {
+    CheckSlice(step, gradient);
+    MoveTowards(share_, gradient, weights);
+  }
+
+ private:
+  const float share_;
 };
 
 absl::Status CheckFactor(const char* field, bool has, float value, const char* others) {
@@ -384,6 +408,11 @@ absl::StatusOr<std::unique_ptr<UpdateRule>> CreateUpdateRule(const OptimizerSpec
 std::unique_ptr<UpdateRule> CreateAddRule(int64_t count) {
   RM_CHECK(count >= 0);
   return std::make_unique<AddRule>(count);
+}
+
+std::unique_ptr<UpdateRule> CreateAttractRule(int64_t count, float share) {
+  RM_CHECK(count >= 0 && share > 0 && share < 1);
+  return std::make_unique<AttractRule>(count, share);
 }
 
 absl::StatusOr<int64_t> OptimizerArrays(const OptimizerSpec& spec) {

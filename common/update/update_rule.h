@@ -103,6 +103,13 @@ absl::StatusOr<std::unique_ptr<UpdateRule>> CreateUpdateRule(const OptimizerSpec
 // elements. A scheme asks for it; no spec names it.
 std::unique_ptr<UpdateRule> CreateAddRule(int64_t count);
 
+// The rule of servers that hold a center and are pushed a worker's weights, and not a gradient:
+//   weights += share * (gradient - weights)
+// for every element, running statistics among them, whatever the rate; three roundings. `count`:
+// elements. A scheme asks for it; no spec names it. Source: Zhang, Choromanska, LeCun 2015, "Deep
+// learning with elastic averaging SGD", algorithm 1, line b.
+std::unique_ptr<UpdateRule> CreateAttractRule(int64_t count, float share);
+
 // Arrays of all elements that the rule of `spec` keeps. Errors as CreateUpdateRule. Pure.
 absl::StatusOr<int64_t> OptimizerArrays(const OptimizerSpec& spec);
 

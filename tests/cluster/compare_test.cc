@@ -250,5 +250,21 @@ TEST(Compare, RunsWithOneSeedRepeatBitForBitAndOthersDoNot) {
   EXPECT_NE(first, weights("6"));
 }
 
+// To say how large the optimizer's arrays are they are copied: once the peak has been read.
+TEST(Compare, PeakMemoryIsThatOfTrainingAndNotOfCountingWhatIsKept) {
+  const json runs = RunsOf(RunProgram(
+      {"compare", "--arms", "ring", "--data", "synthetic", "--model", "mlp", "--batch", "4",
+       "--set", "data.synthetic.train_samples=64", "--set", "data.synthetic.test_samples=16",
+       "--set", "data.synthetic.height=64", "--set", "data.synthetic.width=64", "--set",
+       "model.mlp_hidden=2048", "--optimizer", "adam", "--steps", "3", "--json", "--out",
+       NewFolder("out")}));
+  ASSERT_EQ(runs.size(), 1u);
+  const double state = runs[0]["state_bytes"];
+  EXPECT_GT(state, 60e6);
+  // Both are taken after the last step; a resident page of the program counts in full in one only.
+  EXPECT_LT(runs[0]["peak_rss_bytes"].get<double>() - runs[0]["worker_pss_bytes"].get<double>(),
+            0.7 * state);
+}
+
 }  // namespace
 }  // namespace ringmaster

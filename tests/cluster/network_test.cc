@@ -77,5 +77,44 @@ TEST(Latency, ComesOnceForEveryMessageThatAnotherWaitsFor) {
                "training.warmup_steps=2", "--set", "training.bucket_bytes=4000000"});
 }
 
+// Two racks of two workers with cards of 1 Gbit/s, and uplinks of a tenth: what the uplinks carry
+// is nearly all of a step.
+constexpr double kUplinkMs = kLenetBytes * 8 / 100e3;  // the whole model over one of them
+constexpr double kCardMs = kLenetBytes * 8 / 1000e3;
+constexpr double kLateMs = 1;  // each message between racks
+
+std::vector<std::string> InRacks(const std::string& servers_sit) {
+  return {"--workers", "4",
+          "--network", absl::StrCat("1gbit,racks:2:100mbit:1ms", servers_sit),
+          "--emulate", absl::StrCat(kComputeMs),
+          "--steps",   "6",
+          "--set",     "training.warmup_steps=1",
+          "--set",     "training.emulated_compute.backward_share=0",
+          "--set",     "training.bucket_bytes=4000000"};
+}
+
+// The ring crosses the racks in each of its 6 rounds, a quarter of the model at a time. Of groups
+// that are the racks every rank brings half of the model together inside, a quarter across and a
+// quarter back, together with its neighbour, and takes half inside again.
+TEST(Racks, GroupsThatAreTheRacksSendLessOverTheUplinksThanTheRing) {
+  const double ring = kComputeMs + 6 * (kUplinkMs / 4) + kLateMs;
+  const double hierarchical = kComputeMs + 2 * (2 * kUplinkMs / 4 + kLateMs) + 2 * (kCardMs / 2);
+  ASSERT_LT(1.1 * hierarchical, 0.9 * ring);  // so that the bounds alone say who wins
+  ExpectSteps({{"ring", ring}, {"hierarchical", hierarchical}}, InRacks(""));
+}
+
+// Two servers, half of the model each. One in each rack: two workers push half of it over their
+// rack's uplink, and as much comes back. Both in the first: the other rack's workers push all of
+// it.
+TEST(Racks, ServersThatAllSitInTheFirstHaveTheirUplinkCarryTwiceTheBytes) {
+  const auto expect = [](const std::string& servers_sit, double models) {
+    std::vector<std::string> more = InRacks(servers_sit);
+    more.insert(more.end(), {"--servers", "2"});
+    ExpectSteps({{"ps", kComputeMs + 2 * (models * kUplinkMs + kLateMs)}}, more);
+  };
+  expect("", 1);
+  expect(":first", 2);
+}
+
 }  // namespace
 }  // namespace ringmaster

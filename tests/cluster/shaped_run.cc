@@ -1,11 +1,8 @@
 #include "tests/cluster/shaped_run.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "gtest/gtest.h"
 #include "tests/support/program.h"
 
@@ -14,8 +11,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kPacedSteps = 6;
-constexpr int kPacedWarmupSteps = 1;
 // Others never count for more than leaves this: beyond, a slower pace only takes longer.
 constexpr double kLeftLeast = 0.25;
 
@@ -47,12 +42,6 @@ std::map<std::string, json> RunsOf(const std::string& arms, const std::vector<st
   return runs;
 }
 
-std::string NetworkOf(const ShapedSetting& setting, double pace) {
-  std::string text = absl::StrCat(setting.megabits / pace, "mbit");
-  if (setting.latency_ms > 0) absl::StrAppend(&text, ",", setting.latency_ms * pace, "ms");
-  return text;
-}
-
 }  // namespace
 
 std::map<std::string, double> MedianSteps(const std::string& arms,
@@ -60,13 +49,6 @@ std::map<std::string, double> MedianSteps(const std::string& arms,
   std::map<std::string, double> steps;
   for (const auto& [arm, run] : RunsOf(arms, more)) steps[arm] = run["step_ms_p50"].get<double>();
   return steps;
-}
-
-std::map<std::string, double> Rates(const std::string& arms, const std::vector<std::string>& more) {
-  std::map<std::string, double> rates;
-  for (const auto& [arm, run] : RunsOf(arms, more))
-    rates[arm] = run["samples_per_second"].get<double>();
-  return rates;
 }
 
 double CoresUsed(const json& run) {
@@ -80,32 +62,6 @@ double CoresUsed(const json& run) {
 
 void PlayAtAPace(double* pace, const std::function<double(double pace)>& play) {
   while (play(*pace) > kCoresUsedMost && *pace < kPaceMost) *pace *= 2;
-}
-
-double PacedSteps::StepOf(const ShapedSetting& setting) {
-  const std::string key = absl::StrCat(setting.arm, " ", setting.workers, " ", setting.megabits,
-                                       " ", setting.latency_ms, " ", setting.compute_ms, " ",
-                                       absl::StrJoin(setting.more, " "));
-  double& pace = paces_.emplace(key, 1).first->second;
-  double step = 0;
-  PlayAtAPace(&pace, [&](double at) {
-    std::vector<std::string> more = {
-        "--workers", absl::StrCat(setting.workers),
-        "--network", NetworkOf(setting, at),
-        "--emulate", absl::StrCat(setting.compute_ms * at),
-        "--steps",   absl::StrCat(kPacedSteps),
-        "--set",     absl::StrCat("training.warmup_steps=", kPacedWarmupSteps),
-        "--set",     "model.name=mlp"};
-    more.insert(more.end(), setting.more.begin(), setting.more.end());
-    const auto runs = RunsOf(setting.arm, more);
-    const auto run = runs.find(setting.arm);
-    if (run == runs.end()) return 0.0;
-    step = run->second["step_ms_p50"].get<double>() / at;
-    return CoresUsed(run->second);
-  });
-  EXPECT_GT(step, 0) << key;
-  std::printf("%s: %.2f ms a step at pace %g\n", key.c_str(), step, pace);
-  return step;
 }
 
 }  // namespace ringmaster

@@ -18,9 +18,6 @@ inline constexpr double kLenetBytes = 4.0 * 431080;
 std::map<std::string, double> MedianSteps(const std::string& arms,
                                           const std::vector<std::string>& more);
 
-// Samples/s of each arm of the same.
-std::map<std::string, double> Rates(const std::string& arms, const std::vector<std::string>& more);
-
 // The share of all cores' time that a run's timed steps used, from its record or its entry in
 // `--json`, over what other programs and other virtual machines left of them. 1: all.
 double CoresUsed(const nlohmann::json& run);
@@ -37,27 +34,6 @@ inline constexpr double kCoresUsedMost =
     0.35;  // half of the 0.7 above which threads wait for cores
 inline constexpr double kPaceMost = 8;
 void PlayAtAPace(double* pace, const std::function<double(double pace)>& play);
-
-// One arm on a shaped network with emulated computing.
-struct ShapedSetting {
-  std::string arm;
-  int workers = 2;
-  double megabits = 0;  // a second, of every node each way
-  double latency_ms = 0;
-  double compute_ms = 0;  // of a batch
-  std::vector<std::string> more;
-};
-
-// Steps of such settings. Remembers the pace of each from one block to the next. One thread.
-class PacedSteps {
- public:
-  // Median step in milliseconds, divided by the pace: as if the machine were fast enough for
-  // pace 1. 0 and a failure of the test where the run failed.
-  double StepOf(const ShapedSetting& setting);
-
- private:
-  std::map<std::string, double> paces_;  // by all that a setting says
-};
 
 }  // namespace ringmaster
 

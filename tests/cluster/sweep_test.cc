@@ -113,6 +113,50 @@ TEST_F(Sweep, RunsEveryCellAndASecondTimeNothing) {
   EXPECT_THAT(second.err, Not(HasSubstr("samples/s")));
 }
 
+TEST_F(Sweep, FindsEachCellsValuesFirstAndChoosesThemOnce) {
+  const std::string file = File(R"pb(
+    axes { field: "arm" values: "ring" values: "local-sgd" }
+    axes {
+      field: "strategy.local_sgd.local_steps"
+      values: "2"
+      values: "5"
+      when { field: "arm" value: "local-sgd" }
+    }
+    seeds: [ 2, 3 ]
+    tuning {
+      fields { field: "optimizer.learning_rate" values: "0.0001" values: "0.2" }
+      budget_samples: 320
+    })pb");
+  const auto tried = [&] {
+    std::ifstream lines(folder_ + "/tuning/results.jsonl");
+    std::vector<json> runs;
+    for (std::string line; std::getline(lines, line);) runs.push_back(json::parse(line));
+    return runs;
+  };
+  const Finished before = RunProgram(Arguments(file, {"--dry-run"}));
+  ASSERT_EQ(before.exit_code, 0) << before.err;
+  EXPECT_THAT(before.out, HasSubstr("6 runs of 320 samples to find each cell's values, 6 to do"));
+  EXPECT_TRUE(tried().empty());
+  const Finished first = RunProgram(Arguments(file));
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  EXPECT_EQ(tried().size(), 6u);
+  for (const json& run : tried()) EXPECT_EQ(run["steps"], 20);
+  ExpectEachOnce(4 * 2);  // with solo, once for all
+  EXPECT_THAT(first.out, HasSubstr("optimizer.learning_rate=0.2|"));
+  std::ifstream lines(folder_ + "/results.jsonl");
+  for (std::string line; std::getline(lines, line);) {
+    const json run = json::parse(line);
+    if (run["arm"] == "solo") continue;
+    EXPECT_EQ(run["tuned"]["optimizer.learning_rate"]["value"], "0.2") << line;
+  }
+  const Finished second = RunProgram(Arguments(file));
+  EXPECT_EQ(second.exit_code, 0) << second.err;
+  EXPECT_EQ(tried().size(), 6u);
+  ExpectEachOnce(4 * 2);
+  const Finished after = RunProgram(Arguments(file, {"--dry-run"}));
+  EXPECT_THAT(after.out, HasSubstr("8 runs: 8 done, 0 failed, 0 to do")) << after.err;
+}
+
 TEST_F(Sweep, GoesOnAfterBeingKilledAndRepeatsNoFinishedRun) {
   const std::string file =
       File(R"(axes { field: "arm" values: ["ring", "ps"] } trials: 2)", "long", 4000);

@@ -27,6 +27,7 @@ import tempfile
 # What a reader puts there.
 STAND_INS = {
     "N": "2", "S": "2", "T": "tcp", "RATE,100us": "1gbit,100us", "STEPS": "20",
+    "ARM": "ring", "NAME": "int8",
     "FILE": "my.textproto", "FOLDER": "ringmaster-out", "SPEC": "my.textproto",
 }
 # "COMMAND" stands for any; ./run has these two for itself.
@@ -86,7 +87,7 @@ class Planner:
             (folder / name).write_text("strategy { all_reduce { collective: \"ring\" } }\n")
         (folder / "my_sweep.textproto").write_text(
             "axes { field: \"arm\" values: [\"ps\", \"ring\"] }\n")
-        for name in ("g.npy", "gradient.npy"):
+        for name in ("g.npy", "gradient.npy", "x.npy"):
             write_npy(folder / name, 1000)
         make_data(folder / "cache/ringmaster")
         (folder / "bin").mkdir()

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/codec/codec.h"
 #include "experiments/proof/verify/record_checks.h"
 #include "experiments/proof/verify/replay.h"
 #include "experiments/study/results/summary.h"
@@ -172,6 +173,37 @@ TEST(ClaimedWork, ARunIsReplayedToItsBitsFromItsLog) {
       worker->set_step_pulls(last - i, worker->step_pulls(last - i) - 1);
     replayed = Replay(record);
     EXPECT_TRUE(!replayed.ok() || (*replayed)[0] != end);
+  }
+}
+
+// What a worker holds of its servers' weights follows from the log too.
+TEST(ClaimedWork, ARunWhoseWeightsComeAsDifferencesIsReplayedToItsBits) {
+  for (const char* down : {"topk", "qsgd"}) {
+    SCOPED_TRACE(down);
+    RunSpec base = SmallSpec(kWorkers, false);
+    base.mutable_training()->set_steps(kSteps);
+    base.mutable_training()->set_warmup_steps(2);
+    base.mutable_strategy()->mutable_parameter_server()->set_servers(2);
+    RunSpec spec = ArmOf("async", base);
+    CodecSpec* const codec =
+        spec.mutable_strategy()->mutable_parameter_server()->mutable_down_codec();
+    codec->set_name(down);
+    codec->set_error_feedback(true);
+    SetCodecDefaults(codec);
+    SlowDownTheLast(&spec);
+    spec.mutable_training()->mutable_slowdowns(0)->mutable_periodic()->set_milliseconds(2);
+    RunRecord record = RunInProcess(spec);
+    ASSERT_EQ(record.status(), "ok");
+    const std::string end = WorkerOf(record, 0).weights_sha256();
+    const auto replayed = Replay(record);
+    ASSERT_TRUE(replayed.ok()) << replayed.status();
+    EXPECT_THAT(*replayed, Each(end));
+    const auto payload = CheckPayload({record});
+    EXPECT_TRUE(payload.ok()) << payload.status();
+    // As if weights had come whole.
+    record.mutable_spec()->mutable_strategy()->mutable_parameter_server()->clear_down_codec();
+    const auto plain = Replay(record);
+    EXPECT_TRUE(!plain.ok() || (*plain)[0] != end);
   }
 }
 

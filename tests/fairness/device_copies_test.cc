@@ -13,6 +13,7 @@
 #include "common/base/partition.h"
 #include "common/params/param_layout.h"
 #include "common/vecmath/vecmath.h"
+#include "experiments/program/run/run_needs.h"
 #include "experiments/proof/verify/record_checks.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

@@ -232,7 +232,10 @@ class Cluster {
     setup.create_strategy = seams_.create_strategy;
     setup.traces = worker.traces.get();
     RM_ASSIGN_OR_RETURN(worker.loop, TrainingLoop::Create(setup));
-    return worker.loop->Run(&worker.report);
+    RM_RETURN_IF_ERROR(worker.loop->Run(&worker.report));
+    RM_ASSIGN_OR_RETURN(const int64_t state_bytes, worker.loop->StateBytes());
+    worker.report.set_state_bytes(state_bytes);
+    return absl::OkStatus();
   }
 
   // The first failure ends the run for all.

@@ -11,6 +11,7 @@
 #include "absl/synchronization/mutex.h"
 #include "common/base/partition.h"
 #include "common/transport/forwarding.h"
+#include "experiments/program/run/run_needs.h"
 #include "experiments/proof/verify/record_checks.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "common/scheme/registry.h"
-#include "experiments/proof/verify/record_checks.h"
+#include "experiments/program/run/run_needs.h"
 #include "gtest/gtest.h"
 #include "tests/fairness/in_process_run.h"
 #include "tests/fairness/specs.h"

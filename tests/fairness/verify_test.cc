@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "experiments/program/run/placement.h"
+#include "experiments/program/run/run_needs.h"
 #include "experiments/proof/verify/payload_formula.h"
 #include "experiments/proof/verify/record_checks.h"
 #include "gmock/gmock.h"

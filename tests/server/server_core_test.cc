@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/update/update_rule.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace ringmaster {
@@ -18,10 +19,17 @@ constexpr int32_t kParts = 2;
 struct Served {
   explicit Served(ParameterServerSpec::Consistency consistency, int32_t index = 0,
                   int32_t backups = 0) {
+    StrategySpec strategy;
+    strategy.mutable_parameter_server()->set_consistency(consistency);
+    strategy.mutable_parameter_server()->set_backup_workers(backups);
+    Create(strategy, index);
+  }
+  explicit Served(const StrategySpec& strategy) { Create(strategy, 0); }
+
+  void Create(const StrategySpec& strategy, int32_t index) {
     RunSpec spec;
     spec.mutable_training()->set_workers(2);
-    spec.mutable_strategy()->mutable_parameter_server()->set_consistency(consistency);
-    spec.mutable_strategy()->mutable_parameter_server()->set_backup_workers(backups);
+    *spec.mutable_strategy() = strategy;
     spec.mutable_optimizer()->set_name("sgd");
     spec.mutable_optimizer()->set_learning_rate(1.0f);
     const std::vector<Range> parts(kParts, Range{0, 0});
@@ -77,6 +85,35 @@ TEST(ServerCore, UnderBspAPartIsItsOwnUntilEachMessageWithItHasLeft) {
   EXPECT_TRUE(served.core->IsSending(1, 1));
   std::vector<ServerAction> actions;
   EXPECT_DEATH(served.core->OnPush({1, 1, 1, 1, {}}, &actions).IgnoreError(), "IsSending");
+}
+
+TEST(ServerCore, OfElasticAveragingAnswersAPushAtOnceFromACopyAndADrainWithAllThatWasPushed) {
+  StrategySpec strategy;
+  strategy.mutable_elastic()->set_mode(ElasticSpec::ASYNCHRONOUS);
+  strategy.mutable_elastic()->set_alpha(0.5);
+  strategy.mutable_elastic()->set_period(2);
+  Served served(strategy);
+  for (int32_t part = 0; part < kParts; ++part) {
+    const std::string p = std::to_string(part);
+    EXPECT_EQ(served.Push(1, part, 0), "expect 1 push " + p + " 1\nreturn 1 push " + p +
+                                           " 0\ncopy 1 weights " + p + " 0\nsend 1 weights " + p +
+                                           " 0\n");
+    EXPECT_TRUE(served.core->IsSending(1, part));
+    served.core->OnSent(1, part);
+  }
+  // Its drain waits for what the other pushes in its own first exchange.
+  PullNote drain;
+  drain.clock = 1;
+  drain.drain = true;
+  EXPECT_EQ(served.Ask(1, drain), "");
+  served.Push(0, 0, 0);
+  EXPECT_THAT(served.Push(0, 1, 0),
+              testing::HasSubstr("copy 1 pull 0 0\nsend 1 drain 0 0\nsend 1 drain 1 0\nsend 1 "
+                                 "pull 0 0\nexpect 1 pull 0 1\n"));
+  PullNote pull;
+  pull.clock = 1;
+  std::vector<ServerAction> actions;
+  EXPECT_EQ(served.core->OnRequest(0, pull, &actions).code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(ServerCore, WithBackupWorkersAnswersEveryPushOnceFromACopyAndALateOneAtOnce) {

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "worker/data/dataset.h"
+#include "worker/data/samples.h"
 
 namespace ringmaster {
 

@@ -8,7 +8,7 @@
 #include "common/base/fingerprint.h"
 #include "proto/data_spec.pb.h"
 #include "worker/data/batch.h"
-#include "worker/data/dataset.h"
+#include "worker/data/samples.h"
 
 namespace ringmaster {
 

@@ -7,12 +7,10 @@
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
 #include "common/scheme/registry.h"
+#include "worker/loop/training_batches.h"
 
 namespace ringmaster {
 namespace {
-
-// Names the stream of dropout masks among those of the training seed.
-constexpr uint64_t kDropoutStream = 0x64726f706f7574;
 
 DataOrder OrderOf(const RunSpec& spec, int64_t samples) {
   return {spec.data().seed(), samples, spec.training().batch_per_worker()};
@@ -35,15 +33,6 @@ LotOrder::Plan LotPlanOf(const WorkerSetup& setup, const StepShape& shape) {
   plan.claims = TraitsOf(*setup.spec).work == Work::kClaimed;
   plan.asks_early = setup.spec->data().prefetch() == 0;
   return plan;
-}
-
-BatchView ViewOf(const Batch& batch) {
-  BatchView view;
-  view.features = batch.features.data();
-  view.tokens = batch.tokens.data();
-  view.labels = batch.labels.data();
-  view.count = batch.count();
-  return view;
 }
 
 }  // namespace
@@ -110,13 +99,9 @@ absl::StatusOr<BatchView> BatchFeed::Next(const MicroBatch& micro_batch) {
   }
   setup_.progress->Enter("upload");
   ScopedPhase phase(times_, Phase::kUpload);
-  RM_ASSIGN_OR_RETURN(BatchView batch, upload_.Upload(ViewOf(*host_batch)));
-  batch.training = true;
-  batch.number = host_batch->number;
-  batch.dropout_seed = DropoutSeed(host_batch->number);
   // The loss has the factor, so that no pass over the gradients is needed for it.
-  batch.gradient_scale = gradient_scale_;
-  return batch;
+  return upload_.Upload(
+      TrainingViewOf(setup_.spec->training().seed(), *host_batch, gradient_scale_));
 }
 
 void BatchFeed::Stop() {
@@ -127,11 +112,6 @@ void BatchFeed::Stop() {
 void BatchFeed::AddFingerprints(WorkerReport* report) {
   for (FingerprintStream& log : batch_logs_) report->add_batch_log_fingerprints(log.Finish());
   report->set_batch_set_fingerprint(batch_set_);
-}
-
-uint64_t BatchFeed::DropoutSeed(int64_t number) const {
-  return MixSeed(MixSeed(setup_.spec->training().seed(), kDropoutStream),
-                 static_cast<uint64_t>(number));
 }
 
 }  // namespace ringmaster

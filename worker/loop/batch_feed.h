@@ -53,8 +53,6 @@ class BatchFeed {
   void AddFingerprints(WorkerReport* report);
 
  private:
-  // Of training batch `number`: every arm drops the same activations, whoever computes it.
-  uint64_t DropoutSeed(int64_t number) const;
   // Makes batch k of this worker's.
   absl::Status Fill(int64_t k, Batch* batch);
 

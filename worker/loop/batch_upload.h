@@ -5,7 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/tensor/tensor.h"
-#include "worker/data/dataset.h"
+#include "worker/data/samples.h"
 #include "worker/kernels/kernel_library.h"
 #include "worker/model/model.h"
 

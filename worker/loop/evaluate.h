@@ -8,7 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/base/partition.h"
-#include "worker/data/dataset.h"
+#include "worker/data/samples.h"
 #include "worker/loop/batch_upload.h"
 #include "worker/model/model.h"
 

@@ -117,6 +117,11 @@ absl::StatusOr<State> TrainingLoop::Give() const {
   return state;
 }
 
+absl::StatusOr<int64_t> TrainingLoop::StateBytes() const {
+  RM_ASSIGN_OR_RETURN(const State gradients, delivery_->Give());
+  return replica_->state_bytes() + gradients.bytes() + strategy_->Give().bytes();
+}
+
 absl::Status TrainingLoop::Take(const State& state) {
   State own = state;
   RM_RETURN_IF_ERROR(replica_->Take(own.TakePart("replica")));
@@ -322,8 +327,6 @@ absl::Status TrainingLoop::Finish(RunReport* figures, WorkerReport* report) {
   RM_RETURN_IF_ERROR(
       Annotate(exchange.status, absl::StrCat("worker/", setup_.rank, " taking leave")));
   figures->AddExchange(exchange);
-  RM_ASSIGN_OR_RETURN(const State gradients, delivery_->Give());
-  report->set_state_bytes(replica_->state_bytes() + gradients.bytes() + strategy_->Give().bytes());
   return absl::OkStatus();
 }
 

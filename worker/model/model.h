@@ -10,7 +10,7 @@
 #include "absl/types/span.h"
 #include "common/params/param_layout.h"
 #include "common/tensor/tensor.h"
-#include "worker/data/dataset.h"
+#include "worker/data/samples.h"
 #include "worker/kernels/kernel_library.h"
 
 namespace ringmaster {

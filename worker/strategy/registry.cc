@@ -10,7 +10,6 @@
 #include "common/scheme/registry.h"
 #include "proto/run_spec.pb.h"
 #include "worker/strategy/all_reduce/all_reduce_strategy.h"
-#include "worker/strategy/all_reduce/delayed_strategy.h"
 #include "worker/strategy/elastic/elastic_strategy.h"
 #include "worker/strategy/gossip/gossip_strategy.h"
 #include "worker/strategy/local_sgd/local_sgd_strategy.h"
@@ -30,15 +29,22 @@ absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateSolo(const WorkerLink& link)
   return CreateSoloStrategy(link);
 }
 
+// The center is at every worker, or on servers.
+absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateElastic(const WorkerLink& link) {
+  return TraitsOf(*link.spec).weights == WeightHolder::kServers
+             ? CreateParameterServerStrategy(link)
+             : CreateElasticStrategy(link);
+}
+
 constexpr Entry kEntries[] = {
     {"single", CreateSolo},
     {"solo", CreateSolo},
     {"parameter_server", CreateParameterServerStrategy},
     {"all_reduce", CreateAllReduceStrategy},
     {"sharded_optimizer", CreateShardedOptimizerStrategy},
-    {"delayed", CreateDelayedStrategy},
+    {"delayed", CreateAllReduceStrategy},
     {"local_sgd", CreateLocalSgdStrategy},
-    {"elastic", CreateElasticStrategy},
+    {"elastic", CreateElastic},
     {"gossip", CreateGossipStrategy},
 };
 

@@ -146,6 +146,12 @@ absl::StatusOr<RunTraffic> TrafficOf(const RunSpec& spec, const ParamLayout& lay
   return SumTraffic(spec, traits, layout, node, steps);
 }
 
+std::string Rule(const RunSpec&) {
+  return "Each gradient carries the factor 1/N, so its sum is the average. At the end of the step "
+         "every worker's own optimizer gets it: all have the same bits of it, so their weights "
+         "stay equal.";
+}
+
 }  // namespace
 
 constexpr Scheme kAllReduceScheme = {
@@ -156,6 +162,7 @@ constexpr Scheme kAllReduceScheme = {
     Check,
     Traits,
     TrafficOf,
+    Rule,
 };
 
 }  // namespace ringmaster

@@ -41,6 +41,14 @@ absl::StatusOr<RunTraffic> TrafficOf(const RunSpec& spec, const ParamLayout& lay
   return SumTraffic(spec, Traits(spec.strategy(), spec.training().workers()), layout, node, steps);
 }
 
+std::string Rule(const RunSpec& spec) {
+  const int32_t delay = Traits(spec.strategy(), spec.training().workers()).delay;
+  return absl::StrCat(
+      "At the end of step t every worker's own optimizer gets the averaged gradient of step t-",
+      delay, ". The first ", delay == 1 ? "step ends" : absl::StrCat(delay, " steps end"),
+      " without an update, and what is still on its way is applied after the last step.");
+}
+
 }  // namespace
 
 constexpr Scheme kDelayedScheme = {
@@ -52,6 +60,7 @@ constexpr Scheme kDelayedScheme = {
     Check,
     Traits,
     TrafficOf,
+    Rule,
 };
 
 }  // namespace ringmaster

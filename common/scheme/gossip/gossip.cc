@@ -1,6 +1,7 @@
 #include "common/scheme/gossip/gossip.h"
 
 #include <algorithm>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "common/collective/gossip.h"
@@ -64,13 +65,24 @@ absl::StatusOr<RunTraffic> TrafficOf(const RunSpec& spec, const ParamLayout& lay
   return RunTraffic{bytes, bytes};
 }
 
+std::string Rule(const RunSpec& spec) {
+  const size_t sources =
+      GossipSources(GraphOf(spec.strategy().gossip()), spec.training().workers(), 0, 0).size();
+  return absl::StrCat(
+      "A worker's weights become the average of its own and those that have arrived, as all were "
+      "when the step began: each counts 1/",
+      sources,
+      ". Then the worker's own optimizer applies the step's gradient, which was computed from its "
+      "weights before the averaging.");
+}
+
 }  // namespace
 
 constexpr Scheme kGossipScheme = {
     "gossip",  "every worker updates its own weights and averages them with its neighbours'",
     kArms,     Resolve,
     Check,     Traits,
-    TrafficOf,
+    TrafficOf, Rule,
 };
 
 }  // namespace ringmaster

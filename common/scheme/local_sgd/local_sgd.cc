@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "common/scheme/weight_exchange.h"
@@ -81,6 +82,7 @@ SchemeTraits Traits(const StrategySpec& strategy, int32_t workers) {
   traits.collective = OwnCollective(local.collective());
   traits.exchanged = Exchanged::kWeightsAfter;
   traits.exchange_every = std::max(1, local.local_steps());
+  traits.synchronous_steps = local.synchronous_steps();
   traits.marks_are_averages = true;
   // What is summed; beside an outer optimizer the last average, and its velocity.
   traits.exchange_arenas = local.outer_optimizer() == "sgd"        ? 2
@@ -98,13 +100,28 @@ absl::StatusOr<RunTraffic> TrafficOf(const RunSpec& spec, const ParamLayout& lay
   return AllReduceTraffic(local.collective(), spec, layout, node.index, sums);
 }
 
+std::string Rule(const RunSpec& spec) {
+  const LocalSgdSpec& local = spec.strategy().local_sgd();
+  const std::string sum = "The sum of all workers' weights, divided by N, is their average.";
+  if (local.outer_optimizer() == "none")
+    return absl::StrCat(sum, " It replaces every worker's weights.");
+  return absl::StrCat(
+      sum,
+      " How far it lies from the weights that the last exchange left is taken for a gradient: ",
+      local.outer_optimizer(), " with rate ", local.outer_learning_rate(),
+      local.outer_optimizer() == "nesterov" ? absl::StrCat(" and momentum ", local.outer_momentum())
+                                            : "",
+      " updates those weights by it, alike at every worker, and the result replaces every worker's "
+      "weights.");
+}
+
 }  // namespace
 
 constexpr Scheme kLocalSgdScheme = {
     "local_sgd", "every worker updates its own weights; every H steps all take their average",
     kArms,       Resolve,
     Check,       Traits,
-    TrafficOf,
+    TrafficOf,   Rule,
 };
 
 }  // namespace ringmaster

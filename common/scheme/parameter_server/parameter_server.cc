@@ -1,24 +1,24 @@
 #include "common/scheme/parameter_server/parameter_server.h"
 
-#include <memory>
+#include <string>
 
 #include "absl/strings/str_cat.h"
-#include "common/base/partition.h"
-#include "common/base/status_macros.h"
 #include "common/codec/codec.h"
-#include "common/codec/small_tensors.h"
-#include "common/exchange/parts.h"
+#include "common/scheme/server_exchange.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {
 
-constexpr int64_t kMaxServers = 1024;
-constexpr int64_t kFloatBytes = sizeof(float);
-
 constexpr char kServers[] = "strategy.parameter_server.servers";
-constexpr char kServersAndWork[] = "strategy.parameter_server.servers,strategy.work";
-constexpr char kServersAndMemory[] = "strategy.parameter_server.servers,codec.error_feedback";
+// What arms leave open.
+constexpr char kDown[] = "strategy.parameter_server.down_codec";
+constexpr char kServersAndDown[] =
+    "strategy.parameter_server.servers,strategy.parameter_server.down_codec";
+constexpr char kServersDownAndWork[] =
+    "strategy.parameter_server.servers,strategy.parameter_server.down_codec,strategy.work";
+constexpr char kServersDownAndMemory[] =
+    "strategy.parameter_server.servers,strategy.parameter_server.down_codec,codec.error_feedback";
 
 constexpr ArmInfo kArms[] = {
     {"dp",
@@ -30,36 +30,41 @@ constexpr ArmInfo kArms[] = {
      ""},
     {"ps",
      "a central parameter server of its own, one update a step from the sum of all workers (BSP)",
-     40, true, "strategy { parameter_server { consistency: BSP placement: DEDICATED } }", kServers},
+     40, true, "strategy { parameter_server { consistency: BSP placement: DEDICATED } }",
+     kServersAndDown},
     {"ps-sharded",
      "a server beside every worker, each with a part of the weights (BSP): the ring's bytes in "
      "another pattern",
-     50, true, "strategy { parameter_server { consistency: BSP placement: COLOCATED } }", ""},
+     50, true, "strategy { parameter_server { consistency: BSP placement: COLOCATED } }", kDown},
     {"ssp",
      "the central server with an update per arrival, no worker more than a bound of clocks ahead "
      "(SSP)",
      60, true, "strategy { parameter_server { consistency: SSP placement: DEDICATED } }",
-     "strategy.parameter_server.servers,strategy.parameter_server.staleness_bound"},
+     "strategy.parameter_server.servers,strategy.parameter_server.down_codec,"
+     "strategy.parameter_server.staleness_bound"},
     {"async",
      "the central server with an update per arrival and no bound: workers claim their batches", 80,
      true, "strategy { parameter_server { consistency: ASYNCHRONOUS placement: DEDICATED } }",
-     kServersAndWork},
+     kServersDownAndWork},
     {"async-topk", "async, sending the largest 1 % of every bucket with error feedback", 90, true,
      "strategy { parameter_server { consistency: ASYNCHRONOUS placement: DEDICATED } } codec { "
      "name: 'topk' }",
-     "strategy.parameter_server.servers,strategy.work,codec.density,codec.error_feedback"},
+     "strategy.parameter_server.servers,strategy.parameter_server.down_codec,strategy.work,"
+     "codec.density,codec.error_feedback"},
     {"backup",
      "ps that makes each update from the first gradients of a step and drops the last one (backup "
      "workers)",
      45, false,
      "strategy { parameter_server { consistency: BSP placement: DEDICATED backup_workers: 1 } }",
-     "strategy.parameter_server.servers,strategy.parameter_server.backup_workers"},
+     "strategy.parameter_server.servers,strategy.parameter_server.down_codec,"
+     "strategy.parameter_server.backup_workers"},
     {"geo",
      "the central server adds how far each worker has come in several steps alone, as it comes", 97,
      false,
      "strategy { parameter_server { consistency: ASYNCHRONOUS placement: DEDICATED local_steps: 4 "
      "} }",
-     "strategy.parameter_server.servers,strategy.parameter_server.local_steps,strategy.work"},
+     "strategy.parameter_server.servers,strategy.parameter_server.down_codec,"
+     "strategy.parameter_server.local_steps,strategy.work"},
     {"dc-async",
      "async whose server corrects late gradients towards the weights it applies them to (delay "
      "compensation)",
@@ -72,11 +77,11 @@ constexpr ArmInfo kArms[] = {
     {"ps-fp16", "ps with gradients in half precision", 210, false,
      "strategy { parameter_server { consistency: BSP placement: DEDICATED } } codec { name: 'fp16' "
      "}",
-     kServersAndMemory},
+     kServersDownAndMemory},
     {"ps-onebit", "ps with one bit a gradient element and error feedback", 220, false,
      "strategy { parameter_server { consistency: BSP placement: DEDICATED } } codec { name: "
      "'onebit' }",
-     kServersAndMemory},
+     kServersDownAndMemory},
 };
 
 // The values of the paper's experiments on CIFAR-10 (Zheng et al. 2017, section 6).
@@ -84,6 +89,15 @@ void ResolveCompensation(DelayCompensationSpec* compensation) {
   if (!compensation->has_adaptive()) compensation->set_adaptive(false);
   if (!compensation->has_lambda()) compensation->set_lambda(compensation->adaptive() ? 2 : 0.04);
   if (compensation->adaptive() && !compensation->has_decay()) compensation->set_decay(0.95);
+}
+
+// What it leaves out is never lost: the options are those of error feedback.
+void ResolveDownCodec(CodecSpec* codec) {
+  if (codec->name().empty()) codec->set_name(kNoCodec);
+  const CodecInfo* const info = FindCodec(codec->name());
+  if (!codec->has_error_feedback() && info != nullptr && !info->traits.exact)
+    codec->set_error_feedback(true);
+  SetCodecDefaults(codec);
 }
 
 void Resolve(int32_t workers, StrategySpec* strategy) {
@@ -104,6 +118,7 @@ void Resolve(int32_t workers, StrategySpec* strategy) {
     strategy->set_work(StrategySpec::CLAIMED);
   }
   if (server->has_delay_compensation()) ResolveCompensation(server->mutable_delay_compensation());
+  if (server->has_down_codec()) ResolveDownCodec(server->mutable_down_codec());
 }
 
 void CheckCompensation(const ParameterServerSpec& server, Problems* problems) {
@@ -124,6 +139,17 @@ void CheckCompensation(const ParameterServerSpec& server, Problems* problems) {
   } else if (!(compensation.decay() >= 0 && compensation.decay() < 1)) {
     problems->Add(absl::StrCat(kField, ".decay"), compensation.decay(),
                   "expected at least 0 and below 1, for example 0.95");
+  }
+}
+
+// What of the codec itself is wrong, the config's checks say.
+void CheckDownCodec(const ParameterServerSpec& server, Problems* problems) {
+  const CodecInfo* const info = FindCodec(server.down_codec().name());
+  if (!server.has_down_codec() || info == nullptr || info->traits.exact) return;
+  if (server.has_delay_compensation()) {
+    problems->Add("strategy.parameter_server.delay_compensation", "{...}",
+                  "it goes by the weights that a gradient was computed from, and with down_codec "
+                  "these are not what the server had; leave one of them out");
   }
 }
 
@@ -173,7 +199,7 @@ void CheckLocalSteps(const ParameterServerSpec& server, Problems* problems) {
 
 void Check(const RunSpec& spec, Problems* problems) {
   const ParameterServerSpec& server = spec.strategy().parameter_server();
-  problems->Range<int64_t>(kServers, server.servers(), 1, kMaxServers, "set --servers");
+  problems->Range<int64_t>(kServers, server.servers(), 1, kServersMax, "set --servers");
   if (server.placement() == ParameterServerSpec::COLOCATED &&
       server.servers() > spec.training().workers()) {
     problems->Add(kServers, server.servers(),
@@ -199,6 +225,7 @@ void Check(const RunSpec& spec, Problems* problems) {
   CheckCompensation(server, problems);
   CheckBackupWorkers(spec, problems);
   CheckLocalSteps(server, problems);
+  CheckDownCodec(server, problems);
 }
 
 // Workers get all weights from the servers.
@@ -223,34 +250,68 @@ SchemeTraits Traits(const StrategySpec& strategy, int32_t workers) {
   traits.local_steps = server.local_steps();
   if (traits.local_steps > 0) traits.divisor = Divisor::kOwnBatches;
   traits.compensates_delay = server.has_delay_compensation();
+  const CodecInfo* const down =
+      server.has_down_codec() ? FindCodec(server.down_codec().name()) : nullptr;
+  traits.weights_encoded = down != nullptr && !down->traits.exact;
+  // What arrives; what has arrived, where a step may begin before it is looked at; of steps alone
+  // where they began and how far the worker has come.
+  const bool overlaps = traits.updates == Updates::kOnArrival && !bounded;
+  traits.exchange_arenas = traits.local_steps > 0 ? 3 : overlaps ? 2 : 1;
+  // An answer lies in a copy for its worker, but where all wait for the same update.
+  if (traits.updates == Updates::kOnArrival || traits.backup_workers > 0)
+    traits.server_arenas = workers;
+  // What each worker was sent: the last copy, and without a bound the one before it.
+  if (traits.compensates_delay) traits.server_arenas += (bounded ? 1 : 2) * workers;
+  if (server.delay_compensation().adaptive()) ++traits.server_arenas;
   // Who makes steps alone updates its own weights.
   if (traits.local_steps == 0) traits.updated = UpdateNothing;
   return traits;
 }
 
-// In each exchange every worker pushes each server its part of every bucket and gets the part's
-// weights, floats, back. What a worker and the server beside it exchange stays in its place.
 absl::StatusOr<RunTraffic> TrafficOf(const RunSpec& spec, const ParamLayout& layout, NodeId node,
                                      int64_t steps) {
-  RM_ASSIGN_OR_RETURN(const std::unique_ptr<Codec> codec, CreateCodec(spec.codec()));
-  const SchemeTraits traits = Traits(spec.strategy(), spec.training().workers());
-  const bool is_server = node.role == Role::kServer;
-  // The steps after the last whole exchange are pushed by the drain, as an exchange of their own.
-  const int64_t exchanges = traits.local_steps == 0 ? steps : CeilDiv(steps, traits.local_steps);
-  RunTraffic traffic;
-  for (int32_t peer = 0; peer < (is_server ? traits.workers : traits.servers); ++peer) {
-    if (traits.servers_beside_workers && peer == node.index) continue;
-    const int32_t server = is_server ? node.index : peer;
-    for (const Bucket& bucket : layout.buckets()) {
-      const Range part = PartOnServer(bucket, traits.servers, server);
-      const int64_t count = part.count;
-      if (count == 0) continue;
-      (is_server ? traffic.received : traffic.sent) +=
-          MaxBytesOfSlice(spec.codec(), *codec, layout, part, exchanges);
-      (is_server ? traffic.sent : traffic.received) += exchanges * kFloatBytes * count;
-    }
+  return ServerTraffic(spec, Traits(spec.strategy(), spec.training().workers()), layout, node,
+                       steps);
+}
+
+std::string CompensationRule(const DelayCompensationSpec& compensation) {
+  std::string text = absl::StrCat(
+      " Before that a gradient g that was computed from weights w0, and meets weights w, becomes g "
+      "+ L g g (w - w0), element by element, with L = ",
+      compensation.lambda());
+  if (compensation.adaptive()) {
+    absl::StrAppend(&text, " divided by the root of a moving mean of g g, which decays by ",
+                    compensation.decay(), " an update");
   }
-  return traffic;
+  return absl::StrCat(text, "; g is there the worker's own mean.");
+}
+
+std::string Rule(const RunSpec& spec) {
+  const ParameterServerSpec& server = spec.strategy().parameter_server();
+  const SchemeTraits traits = Traits(spec.strategy(), spec.training().workers());
+  const std::string who = traits.servers == 1 ? "the server" : "each server, of its parts,";
+  if (traits.local_steps > 0) {
+    return absl::StrCat("Every worker's own optimizer updates its weights for ", traits.local_steps,
+                        " steps. It pushes how far they have come, divided by N; ", who,
+                        " adds that to its weights, as it comes, and the worker goes on from what "
+                        "is there then.");
+  }
+  if (traits.backup_workers > 0) {
+    return absl::StrCat("Of a step's gradients ", who, " adds the first ",
+                        traits.workers - traits.backup_workers,
+                        " in rank order and scales the sum to their average, of which its "
+                        "optimizer makes one update.");
+  }
+  if (traits.updates == Updates::kTogether) {
+    return absl::StrCat("Each gradient carries the factor 1/N. Of a step's gradients ", who,
+                        " adds all in rank order, and its optimizer makes one update of the sum, "
+                        "which is their average.");
+  }
+  return absl::StrCat(
+      "Each gradient carries the factor 1/N. The optimizer of ", who,
+      " makes an update of every one that arrives, so N of them weigh as much as one update of "
+      "their average.",
+      traits.compensates_delay ? CompensationRule(server.delay_compensation()) : "");
 }
 
 }  // namespace
@@ -263,6 +324,7 @@ constexpr Scheme kParameterServerScheme = {
     Check,
     Traits,
     TrafficOf,
+    Rule,
 };
 
 }  // namespace ringmaster

@@ -1,6 +1,7 @@
 #include "common/scheme/sharded_optimizer/sharded_optimizer.h"
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "common/codec/codec.h"
@@ -64,6 +65,12 @@ absl::StatusOr<RunTraffic> TrafficOf(const RunSpec& spec, const ParamLayout& lay
   return traffic;
 }
 
+std::string Rule(const RunSpec&) {
+  return "Between the halves every worker's optimizer, which has state for that share alone, "
+         "updates the chunk of each bucket whose averaged gradient the first half has left with "
+         "the worker. The second half hands on the updated weights, so all have the same bits.";
+}
+
 }  // namespace
 
 constexpr Scheme kShardedOptimizerScheme = {
@@ -74,6 +81,7 @@ constexpr Scheme kShardedOptimizerScheme = {
     Check,
     Traits,
     TrafficOf,
+    Rule,
 };
 
 }  // namespace ringmaster

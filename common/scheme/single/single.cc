@@ -31,6 +31,7 @@ constexpr Scheme kSingleScheme = {
     FindNothing,
     Traits,
     nullptr,
+    nullptr,
 };
 
 }  // namespace ringmaster

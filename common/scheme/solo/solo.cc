@@ -28,7 +28,7 @@ constexpr Scheme kSoloScheme = {
     "solo",      "N workers that exchange nothing: the ceiling of efficiency, no accuracy",
     kArms,       LeaveAsItIs,
     FindNothing, Traits,
-    nullptr,
+    nullptr,     nullptr,
 };
 
 }  // namespace ringmaster

@@ -50,6 +50,7 @@ void DeclareReport(Command program, Action* action);
 void DeclareStore(Command program, Action* action);
 void DeclarePlot(Command program, Action* action);
 void DeclarePredict(Command program, Action* action);
+void DeclareSimulate(Command program, Action* action);
 
 }  // namespace ringmaster
 

@@ -17,7 +17,7 @@
 #include "experiments/program/run/launcher_environment.h"
 #include "experiments/program/run/resolve_spec.h"
 #include "experiments/study/results/schema_version.h"
-#include "proto/run_spec.pb.h"
+#include "proto/data_spec.pb.h"
 #include "worker/data/dataset.h"
 #include "worker/kernels/registry.h"
 

@@ -150,6 +150,7 @@ int main(int argc, char** argv) {
   ringmaster::DeclareExplain(command, &action);
   ringmaster::DeclareTrace(command, &action);
   ringmaster::DeclarePredict(command, &action);
+  ringmaster::DeclareSimulate(command, &action);
   ringmaster::DeclareNode(command, &action);
   ringmaster::DeclareList(command, &action);
   ringmaster::DeclareDoctor(command, &action);

@@ -30,11 +30,15 @@ bool IsOk(const RunSummary& summary) { return summary.status() == "ok"; }
 
 // What of a run's surroundings was made up, as lines that end with a newline; arms that are
 // compared have it in common.
-std::string EmulationText(const RunSpec& spec) {
+std::string EmulationText(const RunRecord& record) {
+  const RunSpec& spec = record.spec();
   std::string text;
   const std::string network = NetworkText(spec.transport());
   const std::string compute = ComputeText(spec.training());
-  if (!network.empty()) absl::StrAppend(&text, "network: shaped, ", network, "\n");
+  if (!network.empty()) {
+    absl::StrAppend(&text, "network: ", record.has_simulation() ? "simulated" : "shaped", ", ",
+                    network, "\n");
+  }
   if (!compute.empty()) absl::StrAppend(&text, "compute: ", compute, "\n");
   if (spec.training().has_emulated_compute()) {
     absl::StrAppend(&text, "nothing was learned: loss and accuracy have no figures\n");
@@ -101,7 +105,7 @@ void Outcome::Print(bool json, const std::vector<std::string>& columns) const {
       const std::string doubts = DoubtsText(AllDoubts());
       std::printf("\n%s%s%s", RenderTable(summaries_, TerminalWidth(), columns).c_str(),
                   doubts.empty() ? "" : absl::StrCat("\n", doubts).c_str(),
-                  EmulationText(records_.front().spec()).c_str());
+                  EmulationText(records_.front()).c_str());
       if (!notes_.empty()) std::printf("\n%s\n", absl::StrJoin(notes_, "\n").c_str());
     } else {
       for (const RunSummary& summary : summaries_) {

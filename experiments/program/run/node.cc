@@ -116,10 +116,11 @@ class Node {
     *report.mutable_confinement() = confinement.End();
     for (const NodeId& id : processes_[options_.process])
       report.mutable_confinement()->add_nodes(ToString(id));
+    AddCosts(cpu_before, report.mutable_costs());
+    RM_RETURN_IF_ERROR(NoteStateBytes());
     for (const WorkerReport& worker : reports_) *report.add_workers() = worker;
     for (const ServerReport& server : server_reports_) *report.add_servers() = server;
     AddTraces(&report);
-    AddCosts(cpu_before, report.mutable_costs());
     return client_->Finish(report);
   }
 
@@ -318,6 +319,16 @@ class Node {
     if (workers_.empty()) costs->set_cpu_seconds(ProcessCpuSeconds() - cpu_before);
     if (const auto pss = ProcessPssBytes()) costs->set_pss_bytes(*pss);
     if (const auto peak = ProcessPeakRssBytes()) costs->set_peak_rss_bytes(*peak);
+  }
+
+  // After AddCosts: counting copies what is counted.
+  absl::Status NoteStateBytes() {
+    for (size_t i = 0; i < workers_.size(); ++i) {
+      if (worker_parts_[i].loop == nullptr) continue;
+      RM_ASSIGN_OR_RETURN(const int64_t bytes, worker_parts_[i].loop->StateBytes());
+      reports_[i].set_state_bytes(bytes);
+    }
+    return absl::OkStatus();
   }
 
   // What the threads, which have ended, recorded, and of which clock all times are.

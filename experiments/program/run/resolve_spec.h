@@ -6,9 +6,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
+
+class DataSpec;
+class RunSpec;
 
 // The one way from what a user wrote to a spec that can be run: fills defaults, looks at the data
 // set's headers and the initial weights' file, and validates. `default_data_dir` is where the

@@ -11,6 +11,7 @@
 #include "common/config/describe.h"
 #include "common/machine/address_space.h"
 #include "common/scheme/registry.h"
+#include "common/scheme/server_exchange.h"
 #include "common/update/update_rule.h"
 #include "experiments/program/run/worker_parts.h"
 #include "worker/data/dataset.h"
@@ -42,11 +43,16 @@ int64_t SampleBytes(const RunSpec& spec, const SampleShape& shape) {
 
 }  // namespace
 
-absl::StatusOr<int64_t> ParameterCount(const RunSpec& spec) {
+absl::StatusOr<ParamLayout> LayoutOf(const RunSpec& spec) {
   int64_t train = 0, test = 0;
   RM_ASSIGN_OR_RETURN(const SampleShape shape, InspectDataset(spec.data(), &train, &test));
   RM_ASSIGN_OR_RETURN(const WorkerParts host, CreateHostModel(spec, shape));
-  return host.model->layout().count();
+  return host.model->layout();
+}
+
+absl::StatusOr<int64_t> ParameterCount(const RunSpec& spec) {
+  RM_ASSIGN_OR_RETURN(const ParamLayout layout, LayoutOf(spec));
+  return layout.count();
 }
 
 int64_t LeastAddressSpace(const RunSpec& spec, int64_t parameters) {
@@ -98,19 +104,26 @@ MemoryPlan PlanMemory(const RunSpec& spec, const MemoryFacts& facts) {
   const int64_t encoded = is_exact ? 0 : (*codec)->MaxEncodedBytes(facts.parameters);
   MemoryPlan plan;
   plan.programs = processes * kResidentBytes;
-  plan.weights = processes * arena + workers * (has_servers ? 2 : 1) * arena;
+  plan.weights = processes * arena + workers * (1 + traits.exchange_arenas) * arena;
   plan.gradients = workers * gradient_arenas * arena;
-  // All servers, or all workers that update a share, together hold it once.
-  plan.optimizer =
-      (has_servers || traits.updated != nullptr ? 1 : workers) * facts.optimizer_arrays * arena;
+  // All servers, or all workers that update a share, together hold it once; workers that update all
+  // of their weights, once each.
+  plan.optimizer = (traits.updated != nullptr ? 1 : workers) * facts.optimizer_arrays * arena;
   plan.codec = workers * (CodecMemoryBytes(spec.codec(), facts.parameters) + encoded);
   plan.codec += workers * facts.reducer_bytes;
-  if (has_servers) {  // All of them together hold the arena once, and for each worker once more.
-    plan.weights += arena + workers * arena;
+  if (has_servers) {  // All of them together hold the arena once, and what each worker has sent.
+    plan.weights += (1 + traits.server_arenas) * arena;
     plan.gradients += arena + workers * arena;
     plan.codec += workers * encoded;
   }
-  plan.weights += workers * traits.exchange_arenas * arena;
+  if (const CodecSpec* const down = DownCodecOf(spec); down != nullptr) {
+    // What a worker holds lies at both ends, and so do the encodings: at the servers once where all
+    // workers are told the same.
+    const bool alike = traits.updates == Updates::kTogether && traits.backup_workers == 0;
+    const auto down_codec = CreateCodec(*down);
+    const int64_t room = down_codec.ok() ? (*down_codec)->MaxEncodedBytes(facts.parameters) : 0;
+    plan.codec += (workers + (alike ? 1 : workers)) * (arena + room);
+  }
   plan.marks = MarkCopies(spec) * MarkHolders(spec) * arena;
   // A process of servers alone has no samples; threads share them.
   const int64_t readers = std::min(workers, processes);

@@ -5,12 +5,15 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/params/param_layout.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 
-// Parameters of the model of `spec`, which is resolved. Errors: those of its data set and its
-// model.
+// The bucket layout of the model of `spec`, which is resolved, as every rank builds it, and how
+// many parameters it has. Errors:
+// those of its data set and its model.
+absl::StatusOr<ParamLayout> LayoutOf(const RunSpec& spec);
 absl::StatusOr<int64_t> ParameterCount(const RunSpec& spec);
 
 // Address space that a rank of `spec` takes at least, in bytes: libraries, threads, generated code,

@@ -8,7 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "proto/run_spec.pb.h"
-#include "worker/data/dataset.h"
+#include "worker/data/samples.h"
 #include "worker/kernels/kernel_library.h"
 #include "worker/model/model.h"
 

@@ -274,6 +274,7 @@ Json RecordJson(const RunRecord& record) {
   }
   json["nodes"] = NodesObject(summary);
   if (record.has_prediction()) json["prediction"] = MessageJson(record.prediction());
+  if (record.has_simulation()) json["simulation"] = MessageJson(record.simulation());
   if (record.has_sweep()) {
     json["sweep"] = MessageJson(record.sweep());
     json["sweep"]["trial"] = record.sweep().trial();

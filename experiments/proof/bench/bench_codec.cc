@@ -17,7 +17,7 @@
 #include "common/tensor/tensor.h"
 #include "experiments/proof/bench/bench_reducer.h"
 #include "experiments/proof/bench/bench_sizes.h"
-#include "proto/run_spec.pb.h"
+#include "proto/codec_spec.pb.h"
 
 namespace ringmaster {
 namespace {
@@ -30,20 +30,38 @@ constexpr int kBuffers = 5;  // of the gradient's size
 
 using Clock = std::chrono::steady_clock;
 
-CodecSpec SpecOf(const std::string& name, double density) {
+CodecSpec SpecOf(const std::string& name, const CodecBench& bench) {
   CodecSpec spec;
   spec.set_name(name);
-  const CodecInfo* const info = FindCodec(name);
-  if (info != nullptr && FindOption(*info, "density") != nullptr) spec.set_density(density);
+  if (const CodecInfo* const info = FindCodec(name); info != nullptr) {
+    if (FindOption(*info, "density") != nullptr) spec.set_density(bench.density);
+    for (const CodecOption& option : info->options) {
+      if (option.is_set(bench.settings)) option.set(option.value(bench.settings), &spec);
+    }
+  }
   SetCodecDefaults(&spec);
   return spec;
 }
 
 // As an arm has it that says nothing.
-CodecSpec ReducerSpecOf(const std::string& name) {
-  CodecSpec spec = SpecOf(name, 0);
+CodecSpec ReducerSpecOf(const std::string& name, const CodecBench& bench) {
+  CodecSpec spec = SpecOf(name, bench);
   spec.set_error_feedback(FindCodec(name)->traits.feedback_by_default);
   return spec;
+}
+
+// Each setting is an option of a codec that is measured.
+absl::Status CheckSettings(const CodecBench& bench) {
+  CodecSpec taken;
+  for (const std::string& name : bench.codecs) {
+    for (const CodecOption& option : FindCodec(name)->options) {
+      if (option.is_set(bench.settings)) option.set(option.value(bench.settings), &taken);
+    }
+  }
+  if (taken.ShortDebugString() == bench.settings.ShortDebugString()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("bench codec: of the settings \"", bench.settings.ShortDebugString(),
+                   "\" the codecs take \"", taken.ShortDebugString(), "\"; leave the others out"));
 }
 
 // Values as gradients have them: near 0, of layers of unlike scale, none of them 0.
@@ -176,7 +194,7 @@ absl::Status RunPair(int64_t burst, bool is_cold, Subject* subject, CodecTimes* 
 
 absl::StatusOr<CodecResult> Measure(const CodecBench& bench, const std::string& name,
                                     int64_t size_bytes) {
-  const CodecSpec spec = SpecOf(name, bench.density);
+  const CodecSpec spec = SpecOf(name, bench);
   RM_ASSIGN_OR_RETURN(const auto codec, CreateCodec(spec));
   RM_ASSIGN_OR_RETURN(const std::unique_ptr<Subject> subject,
                       Subject::Create(spec, *codec, size_bytes, bench.buffers));
@@ -243,13 +261,13 @@ absl::Status CheckCodecBench(const CodecBench& bench, int64_t memory_bytes) {
   }
   std::set<std::string> seen;
   for (const std::string& name : bench.codecs) {
-    if (FindReducer(name) == nullptr)
-      RM_RETURN_IF_ERROR(CreateCodec(SpecOf(name, bench.density)).status());
+    if (FindReducer(name) == nullptr) RM_RETURN_IF_ERROR(CreateCodec(SpecOf(name, bench)).status());
     if (!seen.insert(name).second) {
       return absl::InvalidArgumentError(
           absl::StrCat("bench codec: codec \"", name, "\" is named twice; name it once"));
     }
   }
+  RM_RETURN_IF_ERROR(CheckSettings(bench));
   const int64_t largest = *std::max_element(bench.sizes.begin(), bench.sizes.end());
   if (memory_bytes > 0 && largest * (kBuffers + 3) > memory_bytes / 2) {
     return absl::InvalidArgumentError(
@@ -265,8 +283,9 @@ absl::Status RunCodecBench(const CodecBench& bench,
   for (const std::string& name : bench.codecs) {
     for (const int64_t size_bytes : bench.sizes) {
       if (FindReducer(name) != nullptr) {
-        RM_ASSIGN_OR_RETURN(const CodecResult result, MeasureReducer(name, ReducerSpecOf(name),
-                                                                     size_bytes, bench.iterations));
+        RM_ASSIGN_OR_RETURN(
+            const CodecResult result,
+            MeasureReducer(name, ReducerSpecOf(name, bench), size_bytes, bench.iterations));
         sink(result);
         continue;
       }

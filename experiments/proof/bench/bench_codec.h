@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "experiments/proof/bench/bench_buffers.h"
 #include "experiments/proof/bench/codec_result.h"
+#include "proto/codec_spec.pb.h"
 
 namespace ringmaster {
 
@@ -19,14 +20,16 @@ std::vector<std::string> LossyCodecs();
 struct CodecBench {
   std::vector<std::string> codecs = LossyCodecs();
   double density = 0.01;  // of codecs that take one
+  CodecSpec settings;     // of which each codec takes the options that it has
   std::vector<int64_t> sizes;
   // timed ones of each size; 0: about a fifth of a second of them an operation, 10 to 1000
   int64_t iterations = 0;
   BenchBuffers buffers;  // of gradients, residuals and encodings; encodings are always aligned
 };
 
-// InvalidArgument when the bench makes no sense: an unknown codec or one named twice, a density out
-// of range, no codec or size, buffers that need more than half of `memory_bytes` (0: unknown).
+// InvalidArgument when the bench makes no sense: an unknown codec or one named twice, an option out
+// of range or one that no codec takes, no codec or size, buffers that need more than half of
+// `memory_bytes` (0: unknown).
 absl::Status CheckCodecBench(const CodecBench& bench, int64_t memory_bytes);
 
 // Bytes that `operation` must read and write for a gradient of `size_bytes` whose encoding has

@@ -26,13 +26,15 @@ CodecFigures FiguresOf(const CodecTimes& times, int64_t size_bytes) {
 std::string CodecTableHead(const CodecBench& bench, const Machine& machine,
                            const std::string& commit) {
   std::string head = absl::StrFormat(
-      "# codecs, one thread of %d cores (%s), buffers: %s, density of topk %g, commit %s\n",
-      machine.cores(), machine.cpu(), bench.buffers.text(), bench.density, commit);
+      "# codecs, one thread of %d cores (%s), buffers: %s, density %g, settings \"%s\", commit "
+      "%s\n",
+      machine.cores(), machine.cpu(), bench.buffers.text(), bench.density,
+      bench.settings.ShortDebugString(), commit);
   absl::StrAppendFormat(
-      &head, "%10s  %-7s  %10s  %-15s  %10s  %10s  %10s  %8s  %8s  %8s  %6s  %-12s  %5s\n", "size",
+      &head, "%10s  %-9s  %10s  %-15s  %10s  %10s  %10s  %8s  %8s  %8s  %6s  %-12s  %5s\n", "size",
       "codec", "encoded", "operation", "time", "p95", "p99", "dense", "moved", "memcpy", "share",
       "95 % of it", "check");
-  absl::StrAppendFormat(&head, "%10s  %-7s  %10s  %-15s  %10s  %10s  %10s  %8s  %8s  %8s\n",
+  absl::StrAppendFormat(&head, "%10s  %-9s  %10s  %-15s  %10s  %10s  %10s  %8s  %8s  %8s\n",
                         "(bytes)", "", "(bytes)", "", "(us)", "(us)", "(us)", "(GB/s)", "(GB/s)",
                         "(GB/s)");
   return head;
@@ -44,7 +46,7 @@ std::string CodecTableRows(const CodecResult& result) {
     const CodecFigures figures = FiguresOf(times, result.size_bytes);
     absl::StrAppendFormat(
         &rows,
-        "%10d  %-7s  %10d  %-15s  %10.1f  %10.1f  %10.1f  %8.2f  %8.2f  %8.2f  %6.2f  %-12s  %5s\n",
+        "%10d  %-9s  %10d  %-15s  %10.1f  %10.1f  %10.1f  %8.2f  %8.2f  %8.2f  %6.2f  %-12s  %5s\n",
         result.size_bytes, result.codec, result.encoded_bytes, times.operation, figures.time_us,
         figures.time_us_p95, figures.time_us_p99, figures.dense_gbps, figures.moved_gbps,
         figures.memory_gbps, figures.share.median,
@@ -58,6 +60,7 @@ std::string CodecJson(const CodecBench& bench, const std::vector<CodecResult>& r
   Json object;
   object["benchmark"] = "codec";
   object["density"] = bench.density;
+  object["settings"] = bench.settings.ShortDebugString();
   object["buffers"] = bench.buffers.state;
   object["unaligned"] = bench.buffers.unaligned;
   object["cpu"] = machine.cpu();

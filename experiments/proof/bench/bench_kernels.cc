@@ -10,7 +10,7 @@
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
 #include "experiments/study/results/statistics.h"
-#include "proto/run_spec.pb.h"
+#include "proto/model_spec.pb.h"
 #include "worker/kernels/registry.h"
 #include "worker/model/model.h"
 

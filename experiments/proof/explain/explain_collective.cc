@@ -16,18 +16,24 @@
 namespace ringmaster {
 namespace {
 
-using Contributions = std::set<int32_t>;
-using State = std::vector<std::vector<Contributions>>;  // [workers][chunks]
+// A place of the table: whose contributions are summed in it, and whether the weights that were
+// updated by the whole sum have taken its place.
+struct Place {
+  std::set<int32_t> ranks;
+  bool is_updated = false;
+};
+using State = std::vector<std::vector<Place>>;  // [workers][chunks]
 
 std::vector<std::vector<Holding>> HoldingsOf(const State& state) {
   std::vector<std::vector<Holding>> holdings;
-  for (size_t rank = 0; rank < state.size(); ++rank) {
+  for (const std::vector<Place>& places : state) {
     std::vector<Holding>& row = holdings.emplace_back();
-    for (const Contributions& sum : state[rank]) {
-      const Holding::Kind kind = sum.size() == state.size() ? Holding::Kind::kWhole
-                                 : sum.size() > 1           ? Holding::Kind::kPartial
-                                                            : Holding::Kind::kOwn;
-      row.push_back({kind, SumText({sum.begin(), sum.end()})});
+    for (const Place& place : places) {
+      const Holding::Kind kind = place.ranks.size() == state.size() ? Holding::Kind::kWhole
+                                 : place.ranks.size() > 1           ? Holding::Kind::kPartial
+                                                                    : Holding::Kind::kOwn;
+      row.push_back({kind, place.is_updated ? std::string("v1")
+                                            : SumText({place.ranks.begin(), place.ranks.end()})});
     }
   }
   return holdings;
@@ -71,6 +77,7 @@ absl::Status PlayRound(const std::vector<std::vector<Step>>& round, State* state
   const auto workers = static_cast<int32_t>(before.size());
   const size_t chunks = before.front().size();
   int64_t sent = 0, added = 0, stored = 0;
+  bool stores_updated = false;
   for (int32_t rank = 0; rank < workers; ++rank) {
     for (const Step& step : round[rank]) {
       if (step.op == Step::Op::kSend) {
@@ -87,11 +94,13 @@ absl::Status PlayRound(const std::vector<std::vector<Step>>& round, State* state
       scene->messages.push_back(
           {step.peer, rank, absl::StrCat(ChunksText(step, chunks), adds ? ", added" : "")});
       for (int32_t chunk = step.chunk_begin; chunk < step.chunk_begin + step.chunk_count; ++chunk) {
-        const Contributions& arriving = before[step.peer][chunk];
-        Contributions& own = (*state)[rank][chunk];
-        if (!adds) own.clear();
-        for (const int32_t contribution : arriving) {
-          if (own.insert(contribution).second) continue;
+        const Place& arriving = before[step.peer][chunk];
+        Place& own = (*state)[rank][chunk];
+        if (!adds) own = Place();
+        own.is_updated = arriving.is_updated;
+        stores_updated = stores_updated || arriving.is_updated;
+        for (const int32_t contribution : arriving.ranks) {
+          if (own.ranks.insert(contribution).second) continue;
           return absl::InternalError(absl::StrCat("round ", step.round, ": worker/", contribution,
                                                   "'s gradient is added twice in chunk ", chunk,
                                                   " of worker/", rank));
@@ -103,162 +112,160 @@ absl::Status PlayRound(const std::vector<std::vector<Step>>& round, State* state
     return absl::InternalError(
         absl::StrCat(scene->title, ": ", sent, " messages sent, ", added + stored, " received"));
   }
-  const char* what = stored == 0  ? "what arrives is added to the own"
-                     : added == 0 ? "finished sums are passed on"
-                                  : "some add what arrives, others take it over";
+  const char* what = stored == 0      ? "what arrives is added to the own"
+                     : stores_updated ? "updated weights are passed on"
+                     : added == 0     ? "finished sums are passed on"
+                                      : "some add what arrives, others take it over";
   absl::StrAppend(&scene->title, ": ", what);
   return absl::OkStatus();
 }
 
-// What every worker sends, as multiples of the gradient: equal ones together.
-std::vector<std::string> CostOf(const Schedule& schedule, int32_t workers, size_t rounds) {
+// What every worker sends when `schedules` follow each other, as multiples of what is summed: equal
+// ones together.
+std::vector<std::string> CostOf(absl::Span<const Schedule* const> schedules, int32_t workers,
+                                size_t rounds, const std::string& what) {
   // elements; so large that rounding to whole elements does not show
   constexpr int64_t kChunk = 1 << 20;
   std::vector<std::pair<int64_t, std::vector<int32_t>>> sent;  // bytes, who
   int64_t total = 0;
   for (int32_t rank = 0; rank < workers; ++rank) {
-    const int64_t bytes = SentBytes(schedule, rank, workers, workers * kChunk, 1);
+    int64_t bytes = 0;
+    for (const Schedule* schedule : schedules)
+      bytes += SentBytes(*schedule, rank, workers, workers * kChunk, 1);
     total += bytes;
     auto same = std::find_if(sent.begin(), sent.end(),
                              [&](const auto& entry) { return entry.first == bytes; });
     if (same == sent.end()) same = sent.insert(sent.end(), {bytes, {}});
     same->second.push_back(rank);
   }
-  const double gradient = static_cast<double>(workers) * kChunk;
+  const double whole = static_cast<double>(workers) * kChunk;
   std::vector<std::string> lines;
   for (const auto& [bytes, ranks] : sent) {
     const bool all = static_cast<int32_t>(ranks.size()) == workers;
     lines.push_back(absl::StrFormat(
-        "%s %s %.4g times the gradient in %d rounds.",
+        "%s %s %.4g times the %s in %d rounds.",
         all ? std::string("Every worker")
             : absl::StrCat(ranks.size() == 1 ? "worker " : "workers ", RanksText(ranks)),
-        all || ranks.size() == 1 ? "sends" : "send each", bytes / gradient, rounds));
+        all || ranks.size() == 1 ? "sends" : "send each", bytes / whole, what, rounds));
   }
   lines.push_back(absl::StrFormat(
-      "All together send %.4g times the gradient; no scheme that sums needs less than 2(N-1) = %d.",
-      total / gradient, 2 * (workers - 1)));
+      "All together send %.4g times the %s; no scheme that sums needs less than 2(N-1) = %d.",
+      total / whole, what, 2 * (workers - 1)));
   return lines;
 }
 
-// One exchange between neighbours: messages into `scene`, who is in whom into `state`.
-absl::Status PlayGossip(const Schedule& schedule, int32_t workers, State* state, Scene* scene) {
-  const State before = *state;
+// Everybody's own, of `chunks` chunks.
+State OwnOfAll(int32_t workers, int32_t chunks) {
+  State state(workers, std::vector<Place>(chunks));
   for (int32_t rank = 0; rank < workers; ++rank) {
-    for (const Step& step : schedule.StepsOf(rank, workers)) {
-      if (step.op == Step::Op::kSend) continue;
-      if (!Matches(step, schedule.StepsOf(step.peer, workers), rank)) {
-        return absl::InternalError(absl::StrCat("worker/", rank, " awaits the weights of worker/",
-                                                step.peer, ", which does not send them"));
-      }
-      scene->messages.push_back({step.peer, rank, "its weights"});
-      const Contributions& arriving = before[step.peer][0];
-      (*state)[rank][0].insert(arriving.begin(), arriving.end());
+    for (Place& own : state[rank]) own.ranks.insert(rank);
+  }
+  return state;
+}
+
+// Actors, columns and the first scene.
+Story Begun(const State& state, const std::string& what) {
+  Story story;
+  story.workers = static_cast<int32_t>(state.size());
+  for (size_t chunk = 0; chunk < state.front().size(); ++chunk)
+    story.columns.push_back(absl::StrCat("chunk ", chunk));
+  for (size_t rank = 0; rank < state.size(); ++rank)
+    story.actors.push_back(absl::StrCat("worker/", rank));
+  story.scenes.push_back(
+      {absl::StrCat("At first everybody has its own ", what), {}, {}, HoldingsOf(state)});
+  return story;
+}
+
+// The rounds of a schedule, a scene each. `before`: rounds that went before, of `all` in all.
+absl::Status AddRounds(const std::vector<std::vector<std::vector<Step>>>& rounds, size_t before,
+                       size_t all, State* state, Story* story) {
+  for (size_t round = 0; round < rounds.size(); ++round) {
+    Scene scene;
+    scene.title = absl::StrCat("Round ", before + round + 1, " of ", all);
+    RM_RETURN_IF_ERROR(PlayRound(rounds[round], state, &scene));
+    scene.holdings = HoldingsOf(*state);
+    story->scenes.push_back(std::move(scene));
+  }
+  return absl::OkStatus();
+}
+
+// Everybody has the sum of all in every place, or has what was made of it.
+absl::Status CheckWhole(const State& state, absl::string_view name) {
+  for (size_t rank = 0; rank < state.size(); ++rank) {
+    for (size_t chunk = 0; chunk < state[rank].size(); ++chunk) {
+      if (state[rank][chunk].ranks.size() == state.size()) continue;
+      return absl::InternalError(
+          absl::StrCat(name, " leaves worker/", rank, " without the whole sum of chunk ", chunk));
     }
   }
   return absl::OkStatus();
 }
 
-// What worker 0's weights are made of after `exchanges`: each worker's share.
-std::vector<double> SharesAfter(GossipGraph graph, int32_t workers, int32_t exchanges) {
-  std::vector<double> shares(workers);
-  shares[0] = 1;
-  for (int32_t exchange = exchanges - 1; exchange >= 0; --exchange) {
-    const std::vector<double> matrix =
-        MixingMatrix(graph, workers, exchange % GossipRounds(graph, workers));
-    std::vector<double> earlier(workers);
-    for (int32_t i = 0; i < workers; ++i) {
-      for (int32_t j = 0; j < workers; ++j) earlier[j] += shares[i] * matrix[i * workers + j];
-    }
-    shares = earlier;
-  }
-  return shares;
-}
-
 }  // namespace
 
-absl::StatusOr<Story> ExplainCollective(const Schedule& schedule, int32_t workers) {
+absl::StatusOr<Story> ExplainCollective(const Schedule& schedule, int32_t workers,
+                                        const std::string& what) {
   RM_CHECK(workers >= 2);
-  const int32_t chunks = schedule.chunks(workers);
-  Story story;
+  State state = OwnOfAll(workers, schedule.chunks(workers));
+  Story story = Begun(state, what);
   story.title = absl::StrCat(schedule.name(), " all-reduce, ", workers, " workers");
   story.summary =
-      absl::StrCat("Every worker starts with its own gradient and ends with the sum of all ",
-                   workers, ". The gradient is cut into ", chunks, " chunks.");
-  story.legend = "0+2: the sum of worker 0's and worker 2's gradients of that chunk.";
-  story.workers = workers;
-  State state(workers, std::vector<Contributions>(chunks));
-  for (int32_t chunk = 0; chunk < chunks; ++chunk)
-    story.columns.push_back(absl::StrCat("chunk ", chunk));
-  for (int32_t rank = 0; rank < workers; ++rank) {
-    story.actors.push_back(absl::StrCat("worker/", rank));
-    for (Contributions& own : state[rank]) own.insert(rank);
-  }
-  story.scenes.push_back({"At first everybody has its own gradient", {}, {}, HoldingsOf(state)});
+      absl::StrCat("Every worker starts with its own ", what, " and ends with the sum of all ",
+                   workers, ", cut into ", state.front().size(), " chunks.");
+  story.legend =
+      absl::StrCat("0+2: the sum of worker 0's and worker 2's ", what, " in that chunk.");
   const auto rounds = RoundsOf(schedule, workers);
-  for (size_t round = 0; round < rounds.size(); ++round) {
-    Scene scene;
-    scene.title = absl::StrCat("Round ", round + 1, " of ", rounds.size());
-    RM_RETURN_IF_ERROR(PlayRound(rounds[round], &state, &scene));
-    scene.holdings = HoldingsOf(state);
-    story.scenes.push_back(std::move(scene));
-  }
+  RM_RETURN_IF_ERROR(AddRounds(rounds, 0, rounds.size(), &state, &story));
+  RM_RETURN_IF_ERROR(CheckWhole(state, schedule.name()));
+  const Schedule* const schedules[] = {&schedule};
+  story.moral = CostOf(schedules, workers, rounds.size(), what);
+  return story;
+}
+
+absl::StatusOr<Story> ExplainHalves(const Halves& halves, int32_t workers) {
+  RM_CHECK(workers >= 2);
+  State state = OwnOfAll(workers, halves.first.chunks(workers));
+  Story story = Begun(state, "gradient");
+  story.title = absl::StrCat(halves.first.name(), ", update, ", halves.second.name(), ", ", workers,
+                             " workers");
+  story.summary = absl::StrCat(
+      "Every worker starts with its own gradient, cut into ", state.front().size(),
+      " chunks. It gets the sum of one chunk, updates the weights of that chunk by it, and hands "
+      "them on.");
+  story.legend =
+      "0+2: the sum of worker 0's and worker 2's gradients of that chunk. v1: updated weights of "
+      "that chunk.";
+  const auto first = RoundsOf(halves.first, workers), second = RoundsOf(halves.second, workers);
+  const size_t rounds = first.size() + second.size();
+  RM_RETURN_IF_ERROR(AddRounds(first, 0, rounds, &state, &story));
   for (int32_t rank = 0; rank < workers; ++rank) {
-    for (int32_t chunk = 0; chunk < chunks; ++chunk) {
-      if (static_cast<int32_t>(state[rank][chunk].size()) == workers) continue;
-      return absl::InternalError(absl::StrCat(schedule.name(), " leaves worker/", rank,
-                                              " without the whole sum of chunk ", chunk));
+    for (const int32_t chunk : halves.updated(rank)) {
+      Place& place = state[rank][chunk];
+      if (static_cast<int32_t>(place.ranks.size()) < workers) {
+        return absl::InternalError(absl::StrCat("worker/", rank, " updates chunk ", chunk,
+                                                ", of which it has no whole sum"));
+      }
+      place.is_updated = true;
     }
   }
-  story.moral = CostOf(schedule, workers, rounds.size());
+  story.scenes.push_back({"Everybody updates the weights of the chunk whose sum it has",
+                          {},
+                          {"The optimizer's state of the other chunks is elsewhere."},
+                          HoldingsOf(state)});
+  RM_RETURN_IF_ERROR(AddRounds(second, first.size(), rounds, &state, &story));
+  RM_RETURN_IF_ERROR(CheckWhole(state, halves.second.name()));
+  for (const auto& places : state) {
+    if (std::all_of(places.begin(), places.end(), [](const Place& p) { return p.is_updated; }))
+      continue;
+    return absl::InternalError("a worker ends with weights that nobody has updated");
+  }
+  const Schedule* const schedules[] = {&halves.first, &halves.second};
+  story.moral = CostOf(schedules, workers, rounds, "gradient");
+  story.moral.front() += " Half of that is weights.";
   return story;
 }
 
-absl::StatusOr<Story> ExplainGossip(GossipGraph graph, int32_t workers) {
-  RM_CHECK(workers >= 2);
-  Story story;
-  story.title = absl::StrCat("gossip ", graph == GossipGraph::kRing ? "on a ring" : "with one peer",
-                             ", ", workers, " workers");
-  story.summary =
-      "Every worker averages its weights with those that come, all counting the same, and nobody "
-      "ever has the average of all.";
-  story.legend = "0+2: weights into which worker 0's and worker 2's have gone.";
-  story.workers = workers;
-  story.columns = {"weights"};
-  State state(workers, std::vector<Contributions>(1));
-  for (int32_t rank = 0; rank < workers; ++rank) {
-    story.actors.push_back(absl::StrCat("worker/", rank));
-    state[rank][0].insert(rank);
-  }
-  story.scenes.push_back({"At first everybody has its own weights", {}, {}, HoldingsOf(state)});
-  const int32_t rounds = GossipRounds(graph, workers);
-  const auto is_whole = [workers](const std::vector<Contributions>& row) {
-    return static_cast<int32_t>(row[0].size()) == workers;
-  };
-  int32_t exchange = 0;
-  for (; !std::all_of(state.begin(), state.end(), is_whole); ++exchange) {
-    Scene scene;
-    scene.title = absl::StrCat("Exchange ", exchange + 1, ": the average of what is here");
-    RM_RETURN_IF_ERROR(
-        PlayGossip(*CreateGossipSchedule(graph, exchange % rounds), workers, &state, &scene));
-    scene.holdings = HoldingsOf(state);
-    story.scenes.push_back(std::move(scene));
-  }
-  const std::vector<double> shares = SharesAfter(graph, workers, exchange);
-  const auto [least, most] = std::minmax_element(shares.begin(), shares.end());
-  const int64_t neighbours = static_cast<int64_t>(GossipSources(graph, workers, 0, 0).size()) - 1;
-  story.moral = {
-      absl::StrFormat("Every worker sends %d times the weights in an exchange; an all-reduce of "
-                      "them sends %.4g times.",
-                      neighbours, 2.0 * (workers - 1) / workers),
-      *most - *least < 1e-12
-          ? absl::StrFormat("After %d exchanges all have the average of all.", exchange)
-          : absl::StrFormat("After %d exchanges everybody's weights are in everybody's, but not "
-                            "alike: in worker 0's they count from %.3g to %.3g; alike is %.3g.",
-                            exchange, *least, *most, 1.0 / workers)};
-  return story;
-}
-
-absl::StatusOr<Story> ExplainGather(int32_t workers) {
+absl::StatusOr<Story> ExplainGather(int32_t workers, bool votes) {
   RM_CHECK(workers >= 2);
   std::vector<Plan> plans;
   for (int32_t rank = 0; rank < workers; ++rank) plans.push_back(MakeGatherPlan(rank, workers));
@@ -302,6 +309,10 @@ absl::StatusOr<Story> ExplainGather(int32_t workers) {
     row[0] = {Holding::Kind::kWhole, SumText(everybody)};
   }
   story.scenes.push_back({"Everybody decodes all of them and adds", {}, {}, holdings});
+  if (votes) {
+    story.scenes.back().remarks.push_back(
+        "Each element of the sum is then replaced by its sign: -1, 0 or 1, a majority vote.");
+  }
   story.moral = {absl::StrCat("Every worker sends its encoding ", messages / workers,
                               " times, in one round.")};
   return story;

@@ -33,6 +33,7 @@ absl::StatusOr<std::unique_ptr<ShardCore>> NewCore(const ServerScheme& scheme) {
   plan.workers = scheme.workers;
   plan.contributions_per_update = scheme.together ? scheme.workers - scheme.backup_workers : 1;
   plan.drops_late = scheme.backup_workers > 0;
+  plan.votes = scheme.together && scheme.votes;
   plan.steps_per_push = scheme.local_steps;
   plan.staleness_bound = scheme.together ? std::optional<int64_t>(0) : scheme.staleness_bound;
   plan.global_batch = scheme.workers;
@@ -69,8 +70,10 @@ class TogetherStory {
     story.title = absl::StrCat(
         "parameter server, ", scheme_.workers, " workers, ", scheme_.servers,
         scheme_.servers == 1 ? " server" : " servers", scheme_.colocated ? " beside them" : "",
-        scheme_.backup_workers > 0 ? absl::StrCat(", ", scheme_.backup_workers, " of them backups")
-                                   : "",
+        scheme_.backup_workers == 0
+            ? std::string()
+            : absl::StrCat(", ", scheme_.backup_workers,
+                           scheme_.backup_workers == 1 ? " backup worker" : " backup workers"),
         ", one synchronous step");
     story.summary =
         absl::StrCat("Workers push their gradients, ",
@@ -84,7 +87,7 @@ class TogetherStory {
         "g2: worker 2's gradient. sum 0+1: what a server has added up so far. v1: weights after "
         "one update.";
     for (int32_t part = 0; part < scheme_.servers; ++part)
-      story.columns.push_back(absl::StrCat("part ", part));
+      story.columns.push_back(scheme_.servers == 1 ? "holds" : absl::StrCat("part ", part));
     story.scenes.push_back(
         {"Everybody has computed its gradient from weights v0", {}, {}, Holdings()});
     // The second worker comes first, so that one can see the order of addition kept.
@@ -160,7 +163,8 @@ class TogetherStory {
     std::vector<Reply> ready;
     for (int32_t server = 0; server < scheme_.servers; ++server) {
       const std::string part =
-          scheme_.servers == 1 ? "the gradient" : absl::StrCat("part ", server);
+          absl::StrCat(scheme_.servers == 1 ? "the gradient" : absl::StrCat("part ", server),
+                       scheme_.encodes ? ", encoded" : "");
       Send(worker, server, true, part, scene);
       RM_RETURN_IF_ERROR(
           cores_[server]->OnPush({worker, 0, 0, 0, absl::MakeConstSpan(&gradient_, 1)}, &ready));
@@ -175,7 +179,8 @@ class TogetherStory {
           "The first ", needed, " are there: the weights are updated by their average."));
     } else if (!core.updated().empty()) {
       scene->remarks.push_back(
-          "All contributions are there: the weights are updated once, from their sum.");
+          absl::StrCat("All contributions are there: the weights are updated once, from ",
+                       scheme_.votes ? "the sign of their sum, a majority vote." : "their sum."));
     } else if (scheme_.backup_workers > 0) {
       scene->remarks.push_back(absl::StrCat("Here so far: ", arrived_.size(), " of the ", needed,
                                             " that are waited for."));
@@ -218,6 +223,11 @@ class TogetherStory {
   }
 
   std::vector<std::string> Cost() const {
+    if (scheme_.encodes) {
+      return {absl::StrCat("In a step every worker's encodings go to the ",
+                           scheme_.servers == 1 ? "server" : "servers",
+                           ", and all weights come back to every worker.")};
+    }
     const auto parts = static_cast<double>(scheme_.servers);
     const auto share = [&](int64_t messages) { return static_cast<double>(messages) / parts; };
     const size_t busiest = std::max_element(received_.begin(), received_.end()) - received_.begin();
@@ -271,21 +281,18 @@ class ArrivalStory {
     story.actors = ActorsOf(scheme_, 1);
     story.title = absl::StrCat(Name(), ", ", scheme_.workers, " workers");
     story.summary = absl::StrCat(
-        scheme_.local_steps > 0
-            ? absl::StrCat("A worker makes ", scheme_.local_steps,
-                           " steps alone and pushes how far it has come, over N; the server adds "
-                           "that as it comes.")
-            : std::string("The server applies every gradient as it comes."),
-        " worker/0 computes ", slowness_, " times as long as the others. ",
+        Summary(), " worker/0 computes ", slowness_, " times as long as the others. ",
         scheme_.staleness_bound.has_value()
             ? absl::StrCat("Nobody may be more than ", *scheme_.staleness_bound,
                            " steps ahead of the slowest.")
             : std::string("Nobody ever waits for another."),
         scheme_.servers > 1 ? " Every server does the same with its own part; one is shown." : "");
     story.legend =
-        "v5: weights after five updates. Staleness: updates between reading weights and applying "
-        "the gradient.";
-    story.columns = {"steps done", "weights", "now"};
+        IsElastic() ? "v5: the center after five pushes. Staleness: pushes of others between two "
+                      "exchanges of a worker."
+                    : "v5: weights after five updates. Staleness: updates between reading weights "
+                      "and applying the gradient.";
+    story.columns = {"steps done", IsElastic() ? "center" : "weights", "now"};
     for (int32_t worker = 0; worker < scheme_.workers; ++worker)
       workers_[worker].ends = Duration(worker);
     story.scenes.push_back(
@@ -310,14 +317,37 @@ class ArrivalStory {
   std::string Name() const {
     if (scheme_.staleness_bound.has_value())
       return absl::StrCat("bounded staleness (SSP, bound ", *scheme_.staleness_bound, ")");
+    if (IsElastic())
+      return absl::StrCat("elastic averaging after ", scheme_.local_steps, " steps alone");
     if (scheme_.local_steps > 0)
       return absl::StrCat("asynchronous after ", scheme_.local_steps, " steps alone (geo)");
     return absl::StrCat("asynchronous parameter server",
                         scheme_.compensates_delay ? " with delay compensation" : "");
   }
+  bool IsElastic() const { return scheme_.attraction > 0; }
+  std::string Summary() const {
+    if (IsElastic()) {
+      return absl::StrFormat(
+          "A worker makes %d steps alone and pushes its weights; the server's center goes %.3g of "
+          "the way to them and is sent back, and the weights go as far to where the center was.",
+          scheme_.local_steps, scheme_.attraction);
+    }
+    if (scheme_.local_steps == 0) return "The server applies every gradient as it comes.";
+    return absl::StrCat("A worker makes ", scheme_.local_steps,
+                        " steps alone and pushes how far it has come, over N; the server adds "
+                        "that as it comes.");
+  }
   // That a push is made of.
   int64_t Steps() const { return std::max(1, scheme_.local_steps); }
-  const char* What() const { return scheme_.local_steps > 0 ? "distance" : "gradient"; }
+  const char* What() const {
+    if (IsElastic()) return "weights";
+    return scheme_.local_steps > 0 ? "distance" : "gradient";
+  }
+  // What the server does with it.
+  const char* Does() const {
+    if (IsElastic()) return "moves its center towards";
+    return scheme_.local_steps > 0 ? "adds" : "applies";
+  }
 
   int64_t Duration(int32_t worker) const { return worker == 0 ? slowness_ : 1; }
 
@@ -355,22 +385,24 @@ class ArrivalStory {
     scene->title =
         absl::StrCat("Time ", time, ": worker/", next, " finishes step ", (step + 1) * Steps());
     scene->messages.push_back(
-        {next, scheme_.workers, absl::StrCat(What(), " from v", workers_[next].read)});
+        {next, scheme_.workers,
+         absl::StrCat(scheme_.encodes ? "encoded " : "", What(), " from v", workers_[next].read)});
     if (scheme_.compensates_delay && staleness > 0) {
       scene->remarks.push_back(absl::StrCat("It was computed from v", workers_[next].read,
                                             ", and the weights are v", core_->versions()[0] - 1,
                                             ": it is corrected by how far they have moved."));
     }
-    scene->remarks.push_back(absl::StrCat("The server ",
-                                          scheme_.local_steps > 0 ? "adds" : "applies", " it: v",
-                                          core_->versions()[0], ". Staleness ", staleness, "."));
+    scene->remarks.push_back(absl::StrCat("The server ", Does(), IsElastic() ? " them" : " it",
+                                          ": v", core_->versions()[0], ". Staleness ", staleness,
+                                          "."));
     workers_[next].waits = true;
     RM_RETURN_IF_ERROR(core_->OnPull({next, step + 1, false}, &ready));
     for (const Reply& reply : ready) {
       Worker& worker = workers_[reply.worker];
       worker = {time + Duration(reply.worker), core_->versions()[0], false};
       scene->messages.push_back(
-          {scheme_.workers, reply.worker, absl::StrCat("weights v", worker.read)});
+          {scheme_.workers, reply.worker,
+           absl::StrCat(IsElastic() ? "center v" : "weights v", worker.read)});
     }
     const std::string parked = core_->DescribeParked();
     if (!parked.empty()) scene->remarks.push_back(absl::StrCat("Parked: ", parked, "."));
@@ -394,7 +426,8 @@ class ArrivalStory {
     }
     lines.push_back(absl::StrCat("Of ", updates, " updates: ", histogram, "."));
     lines.push_back(absl::StrCat(
-        "A push and an answer carry the whole ", What(), " and the whole weights",
+        "A push and an answer carry the whole ", scheme_.encodes ? "encoded " : "", What(),
+        " and the whole ", IsElastic() ? "center" : "weights",
         scheme_.local_steps > 0 ? absl::StrCat(", once in ", scheme_.local_steps, " steps")
                                 : std::string(),
         ": the server's link carries all of it."));

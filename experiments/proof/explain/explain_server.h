@@ -20,7 +20,10 @@ struct ServerScheme {
   // SchemeTraits' (common/scheme/scheme.h); with updates together, or on arrival without a bound.
   int32_t backup_workers = 0;
   int32_t local_steps = 0;
+  double attraction = 0;
   bool compensates_delay = false;
+  bool votes = false;    // an update is made from the sum's signs; with updates together
+  bool encodes = false;  // what is pushed is an encoding
 };
 
 // Plays the shard core of server/ with one bucket. BSP: one step, a scene for each worker that

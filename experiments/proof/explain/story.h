@@ -29,6 +29,12 @@ struct Scene {
   std::vector<std::vector<Holding>> holdings;  // [actors][columns]
 };
 
+// One thing to know about the scheme, by the name under which a reader looks for it.
+struct Fact {
+  std::string name;  // "waits"
+  std::string text;  // sentences
+};
+
 // A scheme of exchange told scene by scene, for a reader: data that a page and a terminal both
 // show.
 struct Story {
@@ -40,6 +46,7 @@ struct Story {
   std::vector<std::string> columns;
   std::vector<Scene> scenes;       // the first: before anything is sent
   std::vector<std::string> moral;  // what it costs, in sentences
+  std::vector<Fact> facts;         // what holds beyond these scenes
 };
 
 }  // namespace ringmaster

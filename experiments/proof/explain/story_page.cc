@@ -45,9 +45,12 @@ Json SceneJson(const Scene& scene) {
 }  // namespace
 
 std::string StoryPage(const Story& story) {
-  Json json = {{"actors", story.actors}, {"columns", story.columns},  {"legend", story.legend},
-               {"moral", story.moral},   {"scenes", Json::Array()},   {"summary", story.summary},
+  Json json = {{"actors", story.actors}, {"columns", story.columns}, {"legend", story.legend},
+               {"moral", story.moral},   {"scenes", Json::Array()},  {"summary", story.summary},
                {"title", story.title},   {"workers", story.workers}};
+  json["facts"] = Json::Array();
+  for (const Fact& fact : story.facts)
+    json["facts"].push_back({{"name", fact.name}, {"text", fact.text}});
   for (const Scene& scene : story.scenes) json["scenes"].push_back(SceneJson(scene));
   // No text may end the script that it stands in.
   const std::string data = absl::StrReplaceAll(json.Dump(), {{"</", "<\\/"}});

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "experiments/study/results/columns.h"
 
 namespace ringmaster {
@@ -59,18 +60,51 @@ std::string Table(const Story& story, const Scene& scene) {
   return out;
 }
 
+// `text` in lines of at most `width` columns where its words allow it; all but the first begin with
+// `indent` spaces, and the first stands behind as many.
+std::string Wrapped(absl::string_view text, int indent, int width) {
+  std::string out;
+  int column = indent;
+  for (const absl::string_view word : absl::StrSplit(text, ' ')) {
+    const int needed = DisplayWidth(word);
+    if (column > indent && column + 1 + needed > width) {
+      absl::StrAppend(&out, "\n", std::string(indent, ' '));
+      column = indent;
+    }
+    absl::StrAppend(&out, column > indent ? " " : "", word);
+    column += needed + (column > indent ? 1 : 0);
+  }
+  return out;
+}
+
+std::string Facts(const Story& story, int width) {
+  int names = 0;
+  for (const Fact& fact : story.facts) names = std::max(names, DisplayWidth(fact.name));
+  const int indent = names + 4;
+  std::string out;
+  for (const Fact& fact : story.facts) {
+    absl::StrAppend(&out, kIndent, PadRight(fact.name, names), kIndent,
+                    Wrapped(fact.text, indent, width), "\n");
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string StoryText(const Story& story, int width) {
   const int columns = std::max(width, 40);
-  std::string out = absl::StrCat(story.title, "\n", story.summary, "\n", story.legend, "\n");
+  std::string out = absl::StrCat(story.title, "\n", Wrapped(story.summary, 0, columns), "\n",
+                                 Wrapped(story.legend, 0, columns), "\n");
   for (const Scene& scene : story.scenes) {
     absl::StrAppend(&out, "\n", scene.title, "\n", Messages(story, scene, columns));
-    for (const std::string& remark : scene.remarks) absl::StrAppend(&out, kIndent, remark, "\n");
+    for (const std::string& remark : scene.remarks)
+      absl::StrAppend(&out, kIndent, Wrapped(remark, 2, columns), "\n");
     absl::StrAppend(&out, Table(story, scene));
   }
   out += "\n";
-  for (const std::string& sentence : story.moral) absl::StrAppend(&out, sentence, "\n");
+  for (const std::string& sentence : story.moral)
+    absl::StrAppend(&out, Wrapped(sentence, 0, columns), "\n");
+  if (!story.facts.empty()) absl::StrAppend(&out, "\nWhat else to know\n", Facts(story, columns));
   return out;
 }
 

@@ -12,6 +12,7 @@
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
 #include "common/vecmath/vecmath.h"
+#include "proto/codec_spec.pb.h"
 
 namespace ringmaster {
 namespace {
@@ -38,8 +39,8 @@ bool IsRefusal(const absl::Status& status) {
 }
 
 absl::Status CheckSizes(const Codec& codec, uint64_t seed, size_t count, size_t encoded_bytes) {
-  const int64_t index_bytes =
-      codec.IndexBytes({seed}, {static_cast<int64_t>(count), static_cast<int64_t>(encoded_bytes)});
+  const int64_t index_bytes = codec.IndexBytes(
+      CheckStream(seed), {static_cast<int64_t>(count), static_cast<int64_t>(encoded_bytes)});
   const bool has_indices = codec.traits().index_bearing && count > 0;
   // How many of the values are sent may depend on them, and be none, or so many that indices are
   // left out.
@@ -58,7 +59,7 @@ absl::Status CheckTwins(const Codec& codec, const Codec& other, const Floats& in
   Floats moved(in.size() + 1, kNaN);
   std::copy(in.begin(), in.end(), moved.begin() + 1);
   Bytes room(other.MaxEncodedBytes(static_cast<int64_t>(in.size())) + 2, std::byte{0xAB});
-  const int64_t bytes = other.Encode({seed}, absl::MakeConstSpan(moved).subspan(1),
+  const int64_t bytes = other.Encode(CheckStream(seed), absl::MakeConstSpan(moved).subspan(1),
                                      absl::MakeSpan(room).subspan(1, room.size() - 2));
   if (bytes != static_cast<int64_t>(encoded.size()) ||
       !std::equal(encoded.begin(), encoded.end(), room.begin() + 1)) {
@@ -68,8 +69,8 @@ absl::Status CheckTwins(const Codec& codec, const Codec& other, const Floats& in
     return Broken("Encode writes beyond MaxEncodedBytes");
   }
   Floats here(in.size(), kNaN), there(in.size() + 1, kNaN);
-  RM_RETURN_IF_ERROR(codec.Decode({seed}, encoded, absl::MakeSpan(here)));
-  RM_RETURN_IF_ERROR(other.Decode({seed}, absl::MakeConstSpan(room).subspan(1, bytes),
+  RM_RETURN_IF_ERROR(codec.Decode(CheckStream(seed), encoded, absl::MakeSpan(here)));
+  RM_RETURN_IF_ERROR(other.Decode(CheckStream(seed), absl::MakeConstSpan(room).subspan(1, bytes),
                                   absl::MakeSpan(there).subspan(1)));
   if (FirstNotFinite(here) != in.size())
     return Broken("Decode leaves element ", FirstNotFinite(here), " unwritten");
@@ -81,7 +82,7 @@ absl::Status CheckTwins(const Codec& codec, const Codec& other, const Floats& in
   for (float& value : sum) value = random.Normal();
   Floats expected = sum;
   Add(here, absl::MakeSpan(expected));
-  RM_RETURN_IF_ERROR(other.DecodeAdd({seed}, encoded, absl::MakeSpan(sum)));
+  RM_RETURN_IF_ERROR(other.DecodeAdd(CheckStream(seed), encoded, absl::MakeSpan(sum)));
   return SameBits(sum, expected) ? absl::OkStatus()
                                  : Broken("DecodeAdd is not Decode and then an addition");
 }
@@ -98,6 +99,86 @@ absl::Status CheckReplicasAgree(const CodecUnderCheck& codec, uint64_t seed) {
   return absl::OkStatus();
 }
 
+namespace {
+
+// Of `count` floats in `step`: what the codec says, what the oracle says, and what it is.
+absl::Status CheckSizesIn(const CodecUnderCheck& of, const Codec& codec, int64_t step,
+                          int64_t count) {
+  const CodecOracle& oracle = *FindCodec(of.name)->oracle;
+  const int64_t most = oracle.size(*of.spec, count).bytes;
+  const EncodedSize expected = oracle.size_in == nullptr ? oracle.size(*of.spec, count)
+                                                         : oracle.size_in(*of.spec, step, count);
+  if (codec.MaxEncodedBytes(count) != most || codec.MaxBytesIn(step, count) != expected.bytes) {
+    return Broken("says at most ", codec.MaxEncodedBytes(count), " bytes, ",
+                  codec.MaxBytesIn(step, count), " in this step, expected ", most, " and ",
+                  expected.bytes);
+  }
+  CodecStream stream = CheckStream(1);
+  stream.step = step;
+  Random random(MixSeed(count, step));
+  Floats in(count);
+  for (float& value : in) value = random.Normal();
+  Bytes room(most);
+  const EncodedSize used = {codec.Encode(stream, in, absl::MakeSpan(room)), 0};
+  const int64_t index_bytes = codec.IndexBytes(stream, {count, used.bytes});
+  const bool is_fixed = codec.traits().fixed_size;
+  if (is_fixed ? used.bytes == expected.bytes && index_bytes == expected.index_bytes
+               : used.bytes <= expected.bytes && index_bytes <= used.bytes) {
+    return absl::OkStatus();
+  }
+  return Broken(used.bytes, " bytes, of them ", index_bytes, " of indices, expected ",
+                is_fixed ? "" : "at most ", expected.bytes, " and ", expected.index_bytes);
+}
+
+}  // namespace
+
+absl::Status CheckCodecSizes(const CodecUnderCheck& codec) {
+  if (FindCodec(codec.name) == nullptr) return absl::OkStatus();
+  const std::unique_ptr<Codec> made = codec.make();
+  for (const int64_t step : {0, 1, 24, 25, 50, 74, 75, 99, 100, 1000}) {
+    for (const int64_t count : {1, 2, 7, 8, 9, 63, 100, 1000, 1025}) {
+      RM_RETURN_IF_ERROR(
+          Annotate(CheckSizesIn(codec, *made, step, count),
+                   absl::StrCat("codec \"", codec.name, "\" step ", step, ", ", count, " floats")));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckSumsOnTheWire(const CodecUnderCheck& codec, uint64_t seed) {
+  const std::unique_ptr<Codec> one = codec.make(), other = codec.make();
+  const CodecInfo* const info = FindCodec(codec.name);
+  if (info == nullptr || one->traits().summable_as != ElementType::kFloat32)
+    return absl::OkStatus();
+  constexpr int64_t kCount = 500;
+  CodecStream stream = CheckStream(seed), of_other = stream;
+  ++of_other.lot;
+  Random random(seed);
+  Floats a(kCount), b(kCount), expected(kCount), out(kCount);
+  for (float& value : a) value = random.Normal();
+  for (float& value : b) value = random.Normal();
+  Bytes sum(one->MaxEncodedBytes(kCount)), added(sum.size());
+  one->Encode(stream, a, absl::MakeSpan(sum));
+  other->Encode(of_other, b, absl::MakeSpan(added));
+  RM_RETURN_IF_ERROR(one->Decode(stream, added, absl::MakeSpan(out)));
+  RM_RETURN_IF_ERROR(Annotate(
+      info->oracle->check_bound(*codec.spec, b, out, static_cast<int64_t>(added.size())),
+      absl::StrCat("codec \"", codec.name, "\" seed ", seed, ", what another rank sends")));
+  RM_RETURN_IF_ERROR(one->Decode(stream, sum, absl::MakeSpan(expected)));
+  Add(out, absl::MakeSpan(expected));
+  for (size_t at = 0; at < sum.size(); at += sizeof(float)) {
+    float x, y;
+    std::memcpy(&x, &sum[at], sizeof(x));
+    std::memcpy(&y, &added[at], sizeof(y));
+    x += y;
+    std::memcpy(&sum[at], &x, sizeof(x));
+  }
+  RM_RETURN_IF_ERROR(one->Decode(stream, sum, absl::MakeSpan(out)));
+  if (SameBits(out, expected)) return absl::OkStatus();
+  return Broken("codec \"", codec.name, "\" seed ", seed,
+                ": the sum of two encodings does not decode to the sum of both");
+}
+
 absl::Status CheckOtherLengthsRefused(const CodecUnderCheck& codec) {
   const std::unique_ptr<Codec> made = codec.make();
   for (const size_t count : {0, 1, 9, 100}) {
@@ -107,8 +188,8 @@ absl::Status CheckOtherLengthsRefused(const CodecUnderCheck& codec) {
       if (bytes == encoded.size()) continue;
       Bytes other = encoded;
       other.resize(bytes);
-      if (IsRefusal(made->Decode({1}, other, absl::MakeSpan(out))) &&
-          IsRefusal(made->DecodeAdd({1}, other, absl::MakeSpan(out)))) {
+      if (IsRefusal(made->Decode(CheckStream(1), other, absl::MakeSpan(out))) &&
+          IsRefusal(made->DecodeAdd(CheckStream(1), other, absl::MakeSpan(out)))) {
         continue;
       }
       return Broken("codec \"", codec.name, "\" accepts ", bytes, " bytes for ", count,
@@ -126,8 +207,8 @@ absl::Status CheckNotFiniteRefused(const CodecUnderCheck& codec) {
       Floats in(2000, 1.0f), out(2000);
       in[where] = bad;
       const Bytes encoded = EncodeWith(*made, in, 1);
-      if (IsRefusal(made->Decode({1}, encoded, absl::MakeSpan(out))) &&
-          IsRefusal(made->DecodeAdd({1}, encoded, absl::MakeSpan(out)))) {
+      if (IsRefusal(made->Decode(CheckStream(1), encoded, absl::MakeSpan(out))) &&
+          IsRefusal(made->DecodeAdd(CheckStream(1), encoded, absl::MakeSpan(out)))) {
         continue;
       }
       return Broken("codec \"", codec.name, "\" accepts a gradient whose element ", where, " is ",
@@ -157,8 +238,9 @@ absl::StatusOr<int64_t> CheckMutatedBytes(const CodecUnderCheck& codec, uint64_t
     encoded.shrink_to_fit();
     Floats memory(size + 2 * kGuards, kGuard);
     const absl::Span<float> out = absl::MakeSpan(memory).subspan(kGuards, size);
-    const absl::Status status = random.Below(2) == 0 ? made->Decode({own_seed}, encoded, out)
-                                                     : made->DecodeAdd({own_seed}, encoded, out);
+    const absl::Status status = random.Below(2) == 0
+                                    ? made->Decode(CheckStream(own_seed), encoded, out)
+                                    : made->DecodeAdd(CheckStream(own_seed), encoded, out);
     if (!status.ok() && !IsRefusal(status))
       return Broken(where, ": ", status.ToString(), ", expected InvalidArgument");
     if (status.ok() && FirstNotFinite(out) != size)

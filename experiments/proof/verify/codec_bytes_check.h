@@ -16,6 +16,15 @@ namespace ringmaster {
 // traits say so; all decode them to the same bits, and DecodeAdd is Decode and then one addition.
 absl::Status CheckReplicasAgree(const CodecUnderCheck& codec, uint64_t seed);
 
+// In several steps and of many counts: MaxEncodedBytes and MaxBytesIn are the oracle's sizes, an
+// encoding has that size and those index bytes where it is fixed, and at most as many where not. A
+// codec of another name than the registry's: nothing is checked.
+absl::Status CheckCodecSizes(const CodecUnderCheck& codec);
+
+// Of a codec whose encodings are summed as floats: what a rank with another lot sends decodes
+// within the bound, and the sum of two encodings decodes to the sum of both, to the bit.
+absl::Status CheckSumsOnTheWire(const CodecUnderCheck& codec, uint64_t seed);
+
 // Decode and DecodeAdd answer InvalidArgument to every length but the one that goes with the
 // output.
 absl::Status CheckOtherLengthsRefused(const CodecUnderCheck& codec);

@@ -21,18 +21,13 @@ CodecUnderCheck CodecOf(const CodecSpec& spec);
 // codec that is neither exact nor unbiased and has no oracle.
 absl::Status CheckCodecBound(const CodecUnderCheck& codec, uint64_t seed);
 
-// How far the mean of `draws` decodings of one x lies from x, in standard errors: the largest over
-// several directions, of which x itself is one. 0 where no draw differs from x.
-double LargestBiasScore(const Codec& codec, uint64_t seed, int64_t draws);
-
-// LargestBiasScore, which must be at most kBiasScoreLimit. Holds by chance alone in all but one of
-// 10^5 runs of an unbiased codec.
-inline constexpr double kBiasScoreLimit = 5.0;
-absl::StatusOr<double> CheckCodecUnbiased(const CodecUnderCheck& codec, uint64_t seed,
-                                          int64_t draws);
+// Decode(Encode(x)) is exactly what the oracle's definition makes of x, on inputs without zeros and
+// extremes. A codec of another name than the registry's: nothing is checked.
+absl::Status CheckCodecDefinition(const CodecUnderCheck& codec, uint64_t seed);
 
 // What ErrorFeedback sends and what it keeps add up to the gradient: to the bit for exact codecs
-// and where the oracle says so; for any codec up to the two roundings.
+// and where the oracle says so; for any codec up to the two roundings. And with a memory that is
+// not empty EncodeCorrected is to the bit the four steps of its definition.
 absl::Status CheckCodecRestores(const CodecUnderCheck& codec, uint64_t seed);
 
 struct CodecFigures {
@@ -42,8 +37,8 @@ struct CodecFigures {
   double bias_score = 0;  // of unbiased codecs
 };
 
-// All that is checked of one codec: the above (bias only where the codec says that it is unbiased)
-// and codec_bytes_check.h.
+// All that is checked of one codec: the above (CheckCodecUnbiased of codec_bias_check.h only where
+// the codec says that it is) and codec_bytes_check.h.
 //   effort: mutated payloads; a fifth of the draws of the bias score.
 absl::StatusOr<CodecFigures> CheckCodec(const CodecUnderCheck& codec, uint64_t seed,
                                         int64_t effort);

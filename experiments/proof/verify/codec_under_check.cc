@@ -24,6 +24,14 @@ std::vector<CodecInput> CodecInputs(uint64_t seed) {
       spread[i] = random.Normal() * std::ldexp(1.0f, static_cast<int>(random.Below(60)) - 40);
       ties[i] = static_cast<float>(random.Below(5)) - 2.0f;
     }
+    // Halves have 11 bits of significand, bfloats 8; of a largest of 127 or 7 the units are 1.
+    std::vector<float> halfway(count), of_127(count), of_7(count);
+    for (int64_t i = 0; i < count; ++i) {
+      const float sign = random.Below(2) == 0 ? 1.0f : -1.0f;
+      halfway[i] = sign * static_cast<float>(2 * random.Below(i % 2 == 0 ? 2048 : 256) + 1);
+      of_127[i] = i % 64 == 0 ? 127.0f : sign * (static_cast<float>(random.Below(126)) + 0.5f);
+      of_7[i] = i % 64 == 0 ? 7.0f : sign * (static_cast<float>(random.Below(6)) + 0.5f);
+    }
     if (count > 0) alone[random.Below(count)] = -3.0f;
     const auto add = [&](const char* name, std::vector<float> values) {
       inputs.push_back({absl::StrCat(name, ", ", count, " floats"), std::move(values)});
@@ -33,6 +41,9 @@ std::vector<CodecInput> CodecInputs(uint64_t seed) {
     add("huge", huge);
     add("spread", spread);
     add("ties", ties);
+    add("halfway", halfway);
+    add("halfway of 127", of_127);
+    add("halfway of 7", of_7);
     add("one alone", alone);
     add("zero", std::vector<float>(count, 0.0f));
     add("negative zero", std::vector<float>(count, -0.0f));
@@ -42,9 +53,18 @@ std::vector<CodecInput> CodecInputs(uint64_t seed) {
   return inputs;
 }
 
+CodecStream CheckStream(uint64_t seed) {
+  CodecStream stream;
+  stream.run_seed = seed;
+  stream.step = 3;
+  stream.slice = 2;
+  stream.lot = 17;
+  return stream;
+}
+
 std::vector<std::byte> EncodeWith(const Codec& codec, const std::vector<float>& in, uint64_t seed) {
   std::vector<std::byte> room(codec.MaxEncodedBytes(static_cast<int64_t>(in.size())));
-  const int64_t bytes = codec.Encode({seed}, in, absl::MakeSpan(room));
+  const int64_t bytes = codec.Encode(CheckStream(seed), in, absl::MakeSpan(room));
   return std::vector<std::byte>(room.begin(), room.begin() + bytes);
 }
 

@@ -30,11 +30,16 @@ struct CodecInput {
 };
 
 // Inputs on which codecs go wrong: zeros of both signs, constants, denormals, the largest floats,
-// magnitudes over 60 powers of two, ties, one element alone; of 0 to 2500 floats, sizes that are no
+// magnitudes over 60 powers of two, ties, halfway between two that can be sent, one element
+// alone; of 0 to 2500 floats, sizes that are no
 // multiple of anything.
 std::vector<CodecInput> CodecInputs(uint64_t seed);
 
-// The encoded bytes, in memory of exactly their size.
+// That of the checks' encodings: step, slice and lot all differ, so a codec that takes the one for
+// the other is found.
+CodecStream CheckStream(uint64_t seed);
+
+// The encoded bytes, in memory of exactly their size; of CheckStream.
 std::vector<std::byte> EncodeWith(const Codec& codec, const std::vector<float>& in, uint64_t seed);
 
 }  // namespace ringmaster

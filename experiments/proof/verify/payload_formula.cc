@@ -10,6 +10,7 @@
 #include "common/codec/reducer.h"
 #include "common/collective/choice.h"
 #include "common/scheme/registry.h"
+#include "common/scheme/server_exchange.h"
 
 namespace ringmaster {
 namespace {
@@ -250,20 +251,36 @@ absl::StatusOr<Payload> SumPayload(const RunSpec& spec, const ParamLayout& layou
   return payload;
 }
 
-absl::StatusOr<Payload> ServerPayload(const RunSpec& spec, const ParamLayout& layout,
-                                      const Bucket& bucket, int32_t rank, int64_t steps) {
-  const ParameterServerSpec& server = spec.strategy().parameter_server();
+// As the spec names them.
+struct Servers {
+  int32_t count = 0;
+  bool beside_workers = false;      // server k lives with worker k
+  int64_t steps_alone = 1;          // that a worker makes between two exchanges
+  const CodecSpec* down = nullptr;  // of differences of weights; null: they are floats
+};
+
+// An exchange after every so many steps, and one for those that are left over.
+absl::StatusOr<Payload> ServerPayload(const RunSpec& spec, const Servers& servers,
+                                      const ParamLayout& layout, const Bucket& bucket, int32_t rank,
+                                      int64_t steps) {
+  const int64_t alone = servers.steps_alone;
+  const int64_t exchanges = steps / alone + (steps % alone > 0 ? 1 : 0);
   Payload payload;
   Range part = {bucket.begin, 0};
-  for (int32_t k = 0; k < server.servers(); ++k) {
-    part = {part.end(), PartCount(bucket.count, server.servers(), k)};
+  for (int32_t k = 0; k < servers.count; ++k) {
+    part = {part.end(), PartCount(bucket.count, servers.count, k)};
     const int64_t count = part.count;
-    if (server.placement() == ParameterServerSpec::COLOCATED && k == rank) continue;
+    if (servers.beside_workers && k == rank) continue;
     if (count == 0) continue;
-    RM_ASSIGN_OR_RETURN(const EncodedSize encoded, SizeOf(spec.codec(), layout, part, steps));
+    RM_ASSIGN_OR_RETURN(const EncodedSize encoded, SizeOf(spec.codec(), layout, part, exchanges));
     payload.up += encoded.bytes;
     payload.index_up += encoded.index_bytes;
-    payload.down += steps * kFloatBytes * count;
+    if (servers.down == nullptr) {
+      payload.down += exchanges * kFloatBytes * count;
+      continue;
+    }
+    RM_ASSIGN_OR_RETURN(const EncodedSize answer, SizeOf(*servers.down, layout, part, exchanges));
+    payload.down += answer.bytes;
   }
   return payload;
 }
@@ -303,11 +320,12 @@ absl::StatusOr<Exchanges> ExchangesOf(const RunSpec& spec, const ParamLayout& la
   } else if (strategy.has_sharded_optimizer()) {
     RM_ASSIGN_OR_RETURN(all.payload, FloatsPayload(spec, "ring", bucket.count, rank));
   } else if (strategy.has_parameter_server()) {
-    // One after every so many steps, and one for those that are left over.
-    const int64_t alone = std::max<int64_t>(1, strategy.parameter_server().local_steps());
-    const int64_t exchanges = steps / alone + (steps % alone > 0 ? 1 : 0);
+    const ParameterServerSpec& server = strategy.parameter_server();
+    const Servers servers = {server.servers(), server.placement() == ParameterServerSpec::COLOCATED,
+                             std::max<int64_t>(1, server.local_steps()),
+                             server.has_down_codec() ? &server.down_codec() : nullptr};
     all.times = 1;
-    RM_ASSIGN_OR_RETURN(all.payload, ServerPayload(spec, layout, bucket, rank, exchanges));
+    RM_ASSIGN_OR_RETURN(all.payload, ServerPayload(spec, servers, layout, bucket, rank, steps));
   } else if (strategy.has_local_sgd()) {
     const LocalSgdSpec& local = strategy.local_sgd();
     const int64_t alone = std::max<int64_t>(0, steps - local.synchronous_steps());
@@ -315,6 +333,12 @@ absl::StatusOr<Exchanges> ExchangesOf(const RunSpec& spec, const ParamLayout& la
     RM_ASSIGN_OR_RETURN(all.payload, FloatsPayload(spec, local.collective(), bucket.count, rank));
   } else if (strategy.has_elastic()) {
     const ElasticSpec& elastic = strategy.elastic();
+    if (elastic.mode() == ElasticSpec::ASYNCHRONOUS) {
+      const Servers servers = {elastic.servers(), false, elastic.period()};
+      all.times = 1;
+      RM_ASSIGN_OR_RETURN(all.payload, ServerPayload(spec, servers, layout, bucket, rank, steps));
+      return all;
+    }
     all.times = steps / elastic.period();
     RM_ASSIGN_OR_RETURN(all.payload, FloatsPayload(spec, elastic.collective(), bucket.count, rank));
   } else if (strategy.has_gossip()) {
@@ -327,6 +351,14 @@ absl::StatusOr<Exchanges> ExchangesOf(const RunSpec& spec, const ParamLayout& la
     return absl::UnimplementedError("strategy: there is no formula of its payload");
   }
   return all;
+}
+
+// Of encodings without a fixed length.
+absl::Status CheckLimit(const char* of, int32_t rank, int64_t reported, int64_t limit) {
+  if (reported <= limit) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat("the encoders ", of, " worker/", rank,
+                                                    " report ", reported,
+                                                    " bytes; the formula's limits are ", limit));
 }
 
 }  // namespace
@@ -353,15 +385,18 @@ absl::StatusOr<Payload> ExpectedPayload(const RunSpec& resolved, const ParamLayo
                                         int32_t rank, int64_t steps,
                                         absl::Span<const EncodedSums> sums) {
   RM_ASSIGN_OR_RETURN(Payload payload, PayloadFormula(resolved, layout, rank, steps));
+  const EncodedSums& own = sums[rank];
+  if (const CodecSpec* const down = DownCodecOf(resolved); down != nullptr) {
+    const std::optional<CodecTraits> codec = CodecTraitsOf(*down);
+    if (codec.has_value() && !codec->fixed_size) {
+      RM_RETURN_IF_ERROR(CheckLimit("of what was sent to", rank, own.down, payload.down));
+      payload.down = own.down;
+    }
+  }
   const std::optional<CodecTraits> codec = CodecTraitsOf(resolved.codec());
   if (!codec.has_value() || codec->fixed_size) return payload;
-  const EncodedSums& own = sums[rank];
-  if (own.up > payload.up || own.index_up > payload.index_up) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the encoders of worker/", rank, " report ", own.up, " bytes, ", own.index_up,
-                     " of them indices, in ", steps, " steps; the formula's limits are ",
-                     payload.up, " and ", payload.index_up));
-  }
+  RM_RETURN_IF_ERROR(CheckLimit("of", rank, own.up, payload.up));
+  RM_RETURN_IF_ERROR(CheckLimit("of the indices of", rank, own.index_up, payload.index_up));
   payload.up = own.up;
   payload.index_up = own.index_up;
   if (TraitsOf(resolved).weights == WeightHolder::kServers) return payload;

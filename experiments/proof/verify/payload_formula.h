@@ -19,10 +19,12 @@ struct Payload {
 };
 
 // What a worker's encoders said that the encodings it sent have (WorkerReport.encoded_bytes_up and
-// index_bytes_up).
+// index_bytes_up), and its servers' of the weights that they sent it
+// (ServerReport.encoded_bytes_down).
 struct EncodedSums {
   int64_t up = 0;
   int64_t index_up = 0;  // part of `up`
+  int64_t down = 0;
 };
 
 // What worker/`rank` of the resolved spec sends and receives in its first `steps` steps, what a
@@ -39,11 +41,12 @@ struct EncodedSums {
 //     a codec that is summed in rounds: the collective of what each round sums
 //     payloads that cannot be summed: the encoded bucket to and from each of the N-1 others
 //   delayed: as all_reduce; sharded_optimizer: the ring's, half of them weights
-//   parameter_server: up the encoded parts, down 4 bytes an element, of all servers that do not
-//     live beside the worker
+//   parameter_server: up the encoded parts, down 4 bytes an element or, with a down_codec, the
+//     encoded parts, of all servers that do not live beside the worker
 //   local_sgd: an all-reduce of the floats in each synchronous step, and after every H-th of the
 //     others
-//   elastic: an all-reduce of the floats every `period` steps
+//   elastic: an all-reduce of the floats every `period` steps; asynchronous: the floats to and from
+//     all servers after every `period` steps, and once for those that are left
 //   gossip: the floats to and from two others (one_peer_exponential: one), every `every_steps`
 //     steps
 //   single, solo: nothing

@@ -11,10 +11,9 @@
 #include "common/config/describe.h"
 #include "common/scheme/registry.h"
 #include "experiments/program/run/placement.h"
-#include "experiments/program/run/worker_parts.h"
+#include "experiments/program/run/run_needs.h"
 #include "experiments/proof/verify/payload_formula.h"
 #include "proto/run_record.pb.h"
-#include "worker/data/dataset.h"
 
 namespace ringmaster {
 namespace {
@@ -58,6 +57,17 @@ absl::StatusOr<std::vector<const WorkerReport*>> WorkersOf(const RunRecord& reco
 
 std::string WhoIs(const RunRecord& record, const WorkerReport& worker) {
   return absl::StrCat("worker/", worker.rank(), " of \"", record.spec().name(), "\"");
+}
+
+// What all servers have said that the weights have that they encoded for the worker.
+int64_t EncodedDown(const RunRecord& record, int32_t rank) {
+  int64_t bytes = 0;
+  for (const ProcessReport& process : record.reports()) {
+    for (const ServerReport& server : process.servers()) {
+      if (rank < server.encoded_bytes_down_size()) bytes += server.encoded_bytes_down(rank);
+    }
+  }
+  return bytes;
 }
 
 // The fingerprint of every rank's batches.
@@ -169,8 +179,10 @@ absl::StatusOr<std::string> CheckPayload(absl::Span<const RunRecord> records) {
     RM_ASSIGN_OR_RETURN(const auto workers, WorkersOf(record));
     RM_ASSIGN_OR_RETURN(const ParamLayout layout, LayoutOf(record.spec()));
     std::vector<EncodedSums> sums;
-    for (const WorkerReport* worker : workers)
-      sums.push_back({worker->encoded_bytes_up(), worker->index_bytes_up()});
+    for (const WorkerReport* worker : workers) {
+      sums.push_back({worker->encoded_bytes_up(), worker->index_bytes_up(),
+                      EncodedDown(record, worker->rank())});
+    }
     for (const WorkerReport* worker : workers) {
       const int64_t steps = worker->step_loss_size();
       RM_ASSIGN_OR_RETURN(const Payload formula,
@@ -250,14 +262,6 @@ absl::StatusOr<std::string> CheckWeightsClose(absl::Span<const RunRecord> record
   }
   return absl::StrFormat("%d runs, largest difference %.2g, bound %.2g", records.size(), largest,
                          bound);
-}
-
-absl::StatusOr<ParamLayout> LayoutOf(const RunSpec& resolved) {
-  int64_t train_count = 0, test_count = 0;
-  RM_ASSIGN_OR_RETURN(const SampleShape shape,
-                      InspectDataset(resolved.data(), &train_count, &test_count));
-  RM_ASSIGN_OR_RETURN(const WorkerParts host, CreateHostModel(resolved, shape));
-  return host.model->layout();
 }
 
 }  // namespace ringmaster

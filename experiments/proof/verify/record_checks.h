@@ -8,7 +8,6 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "common/params/param_layout.h"
 
 namespace ringmaster {
 
@@ -51,9 +50,6 @@ double OrderBound(int32_t workers, int64_t steps);
 // The final weights of all runs lie within OrderBound of those of records[0]; all carry them
 // (training.report_weights).
 absl::StatusOr<std::string> CheckWeightsClose(absl::Span<const RunRecord> records);
-
-// The bucket layout of the spec's model, as every rank builds it.
-absl::StatusOr<ParamLayout> LayoutOf(const RunSpec& resolved);
 
 }  // namespace ringmaster
 

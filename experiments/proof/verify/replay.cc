@@ -9,6 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "common/base/fingerprint.h"
+#include "common/base/message.h"
+#include "common/base/partition.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
 #include "common/codec/memory.h"
@@ -21,6 +23,7 @@
 #include "common/update/update_rule.h"
 #include "common/vecmath/vecmath.h"
 #include "proto/run_record.pb.h"
+#include "server/down_link.h"
 #include "server/server_core.h"
 #include "server/shard_core.h"
 #include "worker/data/dataset.h"
@@ -80,11 +83,17 @@ class Player {
     // Where it makes steps alone.
     Floats base, weights;  // of the last pull, and now
     int32_t alone = 0;     // steps since
+    size_t taken = 0;      // pulls until the one that they began with
     std::unique_ptr<UpdateRule> rule;
     std::unique_ptr<CodecMemory> memory;
     std::vector<std::vector<Floats>> pulls;  // by pull: the part of each server that has answered
     // beside pulls: how many updates each of its parts has
     std::vector<std::vector<std::vector<int64_t>>> pull_versions;
+  };
+  // A server's weights at one moment, and the updates of each part.
+  struct Copies {
+    Floats weights;
+    std::vector<int64_t> versions;
   };
   struct Server {
     const ServerReport* report;
@@ -94,6 +103,11 @@ class Player {
     int next = 0;                     // event
     std::vector<int64_t> push_steps;  // [workers][parts]
     std::vector<size_t> pulls;        // by worker, answered
+    // Where pushes are answered: by worker, what has been of the exchange under way, and of how
+    // many parts.
+    std::vector<Copies> answers;
+    std::vector<int32_t> answered;
+    std::unique_ptr<DownLink> down;  // null: weights go as floats
   };
 
   // Whether every step and event names what there is. Logs are bounded: a long run's is not whole.
@@ -153,6 +167,14 @@ class Player {
           absl::MakeSpan(server.weights));
       server.push_steps.assign(workers_.size() * server.parts.size(), 0);
       server.pulls.assign(workers_.size(), 0);
+      server.answers.assign(workers_.size(),
+                            {server.weights, std::vector<int64_t>(server.parts.size())});
+      server.answered.assign(workers_.size(), 0);
+      RM_ASSIGN_OR_RETURN(server.down,
+                          DownLink::Create(spec_, model_->layout(),
+                                           {static_cast<int32_t>(index), spec_.training().seed(),
+                                            /*is_shared=*/false},
+                                           server.parts, server.weights));
     }
     return absl::OkStatus();
   }
@@ -188,7 +210,7 @@ class Player {
   // A step by the worker's own optimizer; the last of several is followed by a push of how far it
   // has come.
   absl::Status StepAlone(Worker* worker, size_t pulls, const Floats& read) {
-    if (worker->alone == 0) worker->base = worker->weights = read;
+    if (worker->alone == 0) Begin(worker, pulls, read);
     RM_ASSIGN_OR_RETURN(const Floats gradient, GradientOf(*worker, worker->weights));
     const int64_t seen = LotOf(*worker) * (GlobalBatch(spec_) / Count(workers_));
     for (const Bucket& bucket : model_->layout().buckets()) {
@@ -199,12 +221,28 @@ class Player {
     ++worker->alone;
     const bool is_last = worker->step + 1 == worker->report->step_loss_size();
     if (worker->alone < traits_.local_steps && !is_last) return absl::OkStatus();
-    Floats distance(read.size());
-    ScaledDifference(1.0f / static_cast<float>(Count(workers_)), worker->weights, worker->base,
-                     absl::MakeSpan(distance));
-    Push(worker, pulls, worker->alone, distance);
+    if (traits_.attraction > 0) {
+      Push(worker, pulls, worker->alone, worker->weights);
+    } else {
+      Floats distance(read.size());
+      ScaledDifference(1.0f / static_cast<float>(Count(workers_)), worker->weights, worker->base,
+                       absl::MakeSpan(distance));
+      Push(worker, pulls, worker->alone, distance);
+    }
     worker->alone = 0;
     return absl::OkStatus();
+  }
+
+  // The worker begins to make steps alone: from what it has pulled, or, where that is a center,
+  // from its own weights, which go towards it.
+  void Begin(Worker* worker, size_t pulls, const Floats& read) const {
+    if (traits_.attraction == 0 || worker->weights.empty()) {
+      worker->base = worker->weights = read;
+    } else if (pulls > worker->taken) {
+      const double share = traits_.attraction;
+      MoveTowards(static_cast<float>(share / (1 - share)), read, absl::MakeSpan(worker->weights));
+    }
+    worker->taken = pulls;
   }
 
   bool HasPull(const Worker& worker, size_t pulls) const {
@@ -278,7 +316,7 @@ class Player {
     if (server.next == server.report->arrivals_size()) return false;
     const int32_t event = server.report->arrivals(server.next);
     if (event < 0) {
-      Copy(index, static_cast<size_t>(-1 - event));
+      RM_RETURN_IF_ERROR(Copy(index, -1 - event));
       ++server.next;
       return true;
     }
@@ -296,6 +334,7 @@ class Player {
                         .subspan(server.parts[part].begin, server.parts[part].count);
     std::vector<Reply> ready;
     RM_RETURN_IF_ERROR(server.core->OnPush(push, &ready));
+    if (traits_.attraction > 0) Answer(index, rank, part);
     ++server.next;
     return true;
   }
@@ -306,18 +345,56 @@ class Player {
     return pulls == 0 ? 0 : worker.pull_versions[pulls - 1][server][part];
   }
 
-  void Copy(size_t index, size_t rank) {
+  // The worker has got a part's weights right after its own push; with those of all parts it has
+  // those of an exchange.
+  void Answer(size_t index, int32_t rank, int32_t part) {
     Server& server = servers_[index];
+    Copies& answer = server.answers[rank];
+    const absl::Span<const float> weights = server.core->part_weights(part);
+    std::copy(weights.begin(), weights.end(),
+              answer.weights.begin() + (weights.data() - server.weights.data()));
+    answer.versions[part] = server.core->versions()[part];
+    if (++server.answered[rank] < Count(server.parts)) return;
+    server.answered[rank] = 0;
+    Keep(index, rank, answer);
+  }
+
+  absl::Status Copy(size_t index, int32_t rank) {
+    Server& server = servers_[index];
+    const absl::Span<const int64_t> versions = server.core->versions();
+    Copies copies = {server.weights, {versions.begin(), versions.end()}};
+    // A run's only drain is its last pull, and brings floats.
+    const auto pull = static_cast<int64_t>(server.pulls[rank]);
+    if (server.down != nullptr && pull < Exchanges(workers_[rank])) {
+      for (int32_t part = 0; part < Count(server.parts); ++part) {
+        const Tag tag{MessageKind::kWeights, 0, part, pull};
+        RM_RETURN_IF_ERROR(
+            server.down->Encode(rank, tag, server.core->part_weights(part)).status());
+      }
+      const absl::Span<const float> held = server.down->held(rank);
+      copies.weights.assign(held.begin(), held.end());
+    }
+    Keep(index, rank, copies);
+    server.core->OnSent(rank);
+    return absl::OkStatus();
+  }
+
+  // That the worker has made in the whole run.
+  int64_t Exchanges(const Worker& worker) const {
+    return CeilDiv(worker.report->step_loss_size(), std::max(1, traits_.local_steps));
+  }
+
+  // The worker has pulled these.
+  void Keep(size_t index, size_t rank, const Copies& copies) {
     std::vector<std::vector<Floats>>& pulls = workers_[rank].pulls;
     auto& versions = workers_[rank].pull_versions;
-    const size_t pull = server.pulls[rank]++;
+    const size_t pull = servers_[index].pulls[rank]++;
     if (pulls.size() <= pull) {
       pulls.emplace_back(servers_.size());
       versions.emplace_back(servers_.size());
     }
-    pulls[pull][index] = server.weights;
-    versions[pull][index].assign(server.core->versions().begin(), server.core->versions().end());
-    server.core->OnSent(static_cast<int32_t>(rank));
+    pulls[pull][index] = copies.weights;
+    versions[pull][index] = copies.versions;
   }
 
   Floats WeightsOf(const std::vector<Floats>& parts_of_servers) const {

@@ -16,6 +16,7 @@ class RealShard : public ShardUnderCheck {
   absl::Status OnPull(const Pull& pull, std::vector<Reply>* ready) override {
     return core_.OnPull(pull, ready);
   }
+  void OnSent(int32_t worker) override { core_.OnSent(worker); }
   absl::Span<const float> weights() const override { return core_.weights(); }
   absl::Span<const int64_t> versions() const override { return core_.versions(); }
   absl::Span<const int64_t> staleness_histogram() const override {

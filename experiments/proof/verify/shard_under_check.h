@@ -20,6 +20,7 @@ class ShardUnderCheck {
   virtual ~ShardUnderCheck() = default;
   virtual absl::Status OnPush(const Push& push, std::vector<Reply>* ready) = 0;
   virtual absl::Status OnPull(const Pull& pull, std::vector<Reply>* ready) = 0;
+  virtual void OnSent(int32_t worker) = 0;
   virtual absl::Span<const float> weights() const = 0;
   virtual absl::Span<const int64_t> versions() const = 0;
   virtual absl::Span<const int64_t> staleness_histogram() const = 0;

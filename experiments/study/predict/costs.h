@@ -48,6 +48,8 @@ struct Costs {
   CoreCosts cores;
   // How many times as long as that a rank computes, by rank; empty: nobody is slower.
   std::vector<double> factors;
+  // How many times as long a rank computes in a step, beside that; absent: once.
+  std::function<double(int32_t rank, int64_t step)> stretch;
   // Seconds that a rank is late by in a step, before it computes; absent: nobody is.
   std::function<double(int32_t rank, int64_t step)> delay;
 };

@@ -362,14 +362,17 @@ SimulatedAllReduce::MessageName SimulatedAllReduce::NameOf(OpRef ref, int32_t fr
 void SimulatedAllReduce::Send(OpRef ref) {
   const PlanOp& op = core_.OpOf(ref);
   const Payload payload = data_ != nullptr ? data_->Send(ref.flight, op) : nullptr;
+  const int64_t bytes = BytesOf(payload, core_.SendBytes(ref));
+  traffic_.up += bytes;
   network_->Send(
-      rank_, op.peer, core_.SendBytes(ref),
+      rank_, op.peer, bytes,
       [this, ref, payload] {
         CheckUnchanged(payload);
         done_.push_back(ref);
         Work();
       },
-      [peer = ranks_[op.peer], name = NameOf(ref, rank_), payload] {
+      [peer = ranks_[op.peer], name = NameOf(ref, rank_), payload, bytes] {
+        peer->traffic_.down += bytes;
         peer->OnMessage(name, payload);
       });
 }

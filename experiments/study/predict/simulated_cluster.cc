@@ -63,27 +63,29 @@ void SimulatedStepThread::Run(int64_t last, EventQueue::Action done) {
 void SimulatedStepThread::RunClaimed(ClaimDealer* dealer, EventQueue::Action done) {
   dealer_ = dealer;
   done_ = std::move(done);
-  has_next_ = ClaimNext();
+  next_ = ClaimNext();
   Begin();
 }
 
-bool SimulatedStepThread::ClaimNext() {
-  const absl::StatusOr<LotClaim> claim = dealer_->Ask(rank_, 1);
+std::optional<int64_t> SimulatedStepThread::ClaimNext() {
+  const absl::StatusOr<LotClaim> claim = dealer_->Ask(seat_.rank, 1);
   RM_CHECK(claim.ok());
-  return claim->count > 0;
+  if (claim->count == 0) return std::nullopt;
+  return claim->first;
 }
 
 bool SimulatedStepThread::HasWork() {
   if (dealer_ == nullptr) return step_ < last_;
-  if (!has_next_) return false;
-  has_next_ = ClaimNext();
+  if (!next_.has_value()) return false;
+  current_.lot = *next_;
+  next_ = ClaimNext();
   return true;
 }
 
 void SimulatedStepThread::Begin() {
+  current_ = {};
   if (!HasWork()) return std::exchange(done_, nullptr)();
   begin_ = queue_->now();
-  current_ = {};
   queue_->After(costs_.compute.load, [this] {
     wait_begin_ = queue_->now();
     exchange_->BeginStep(step_, [this] { Compute(); });
@@ -95,11 +97,13 @@ void SimulatedStepThread::Compute() {
   step_ = exchange_->begun_step(step_);
   if (dealer_ == nullptr && step_ >= last_) return std::exchange(done_, nullptr)();
   if (step_ == exchange_->lag()) first_exchange_ = queue_->now();
-  if (data_ != nullptr) data_->Compute(step_);
-  const double delay = costs_.delay ? costs_.delay(rank_, step_) : 0;
+  if (dealer_ == nullptr) current_.lot = step_ * seat_.ranks + seat_.rank;
+  if (data_ != nullptr) data_->Compute(step_, current_.lot);
+  const double delay = costs_.delay ? costs_.delay(seat_.rank, step_) : 0;
   const double compute = costs_.compute.compute *
-                         (costs_.factors.empty() ? 1 : costs_.factors[rank_]) *
-                         (1 + drift_ * (2 * random_.Uniform() - 1));
+                         (costs_.factors.empty() ? 1 : costs_.factors[seat_.rank]) *
+                         (costs_.stretch ? costs_.stretch(seat_.rank, step_) : 1) *
+                         (1 + seat_.drift * (2 * random_.Uniform() - 1));
   current_.computed =
       costs_.compute.load + delay + compute + exchange_->update_share() * costs_.compute.update;
   const std::vector<double>& ready = costs_.compute.bucket_ready;
@@ -150,8 +154,10 @@ void SimulatedStepThread::Drain(EventQueue::Action done) {
 }
 
 void SimulatedStepThread::Finish() {
-  current_.whole = queue_->now() - begin_;
+  current_.end = queue_->now();
+  current_.whole = current_.end - begin_;
   done_steps_.push_back(current_);
+  if (data_ != nullptr) data_->StepEnded(step_);
   ++step_;
   Begin();
 }
@@ -172,8 +178,9 @@ absl::StatusOr<std::unique_ptr<SimulatedCluster>> SimulatedCluster::Create(
   }
   for (int32_t rank = 0; rank < workers; ++rank) {
     cluster->threads_.push_back(
-        std::make_unique<SimulatedStepThread>(rank, drift, costs, cluster->exchanges_[rank].get(),
-                                              &cluster->queue_, At(data.steps, rank)));
+        std::make_unique<SimulatedStepThread>(
+            SimulatedStepThread::Seat{rank, spec.training().workers(), drift}, costs,
+            cluster->exchanges_[rank].get(), &cluster->queue_, At(data.steps, rank)));
   }
   return cluster;
 }
@@ -196,7 +203,7 @@ absl::Status SimulatedCluster::AddServers(const RunSpec& spec, const ClusterPlan
   for (int32_t index = 0; index < TraitsOf(spec).servers; ++index) {
     ServerData* const server_data = At(data.servers, index);
     const std::vector<Range>& parts = server_data == nullptr ? no_parts : data.parts[index];
-    RM_ASSIGN_OR_RETURN(auto update, ShardRuleOf(spec, parts, {}));
+    RM_ASSIGN_OR_RETURN(auto update, ShardRuleOf(spec, parts, data.statistics));
     owned_servers_.push_back(std::make_unique<SimulatedServer>(
         ServingPlanOf(spec, index, parts), std::move(update), &plan.parts, &ps_workers_, &network_,
         &queue_, server_data));

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -42,6 +43,7 @@ struct ClusterData {
   std::vector<PsWorkerData*> workers;  // by rank, with servers
   std::vector<ServerData*> servers;
   std::vector<std::vector<Range>> parts;  // of each server, as ShardParts has them
+  std::vector<Range> statistics;          // ParamLayout::statistics
 };
 
 // The step thread of one rank in simulated time: the training loop's order of loading, gate,
@@ -53,18 +55,25 @@ class SimulatedStepThread {
     double whole = 0;
     double exposed = 0;
     double computed = 0;
+    double end = 0;   // when
+    int64_t lot = 0;  // its first one (common/control/dealing.h)
+  };
+  struct Seat {
+    int32_t rank = 0;
+    int32_t ranks = 1;  // N, among whom work is dealt
+    // computing takes up to so much less or more of itself, in [0, 1)
+    double drift = 0;
   };
 
-  // `drift`: computing takes up to so much less or more of itself, in [0, 1). `data` may be null.
-  SimulatedStepThread(int32_t rank, double drift, const Costs& costs, SimulatedExchange* exchange,
+  // `data` may be null.
+  SimulatedStepThread(const Seat& seat, const Costs& costs, SimulatedExchange* exchange,
                       EventQueue* queue, StepData* data)
-      : rank_(rank),
-        drift_(drift),
+      : seat_(seat),
         costs_(costs),
         exchange_(exchange),
         queue_(queue),
         data_(data),
-        random_(rank) {}
+        random_(seat.rank) {}
 
   // Does steps until `last`, then `done`.
   void Run(int64_t last, EventQueue::Action done);
@@ -84,14 +93,14 @@ class SimulatedStepThread {
   void Begin();
   // Whether there is work for another step; claims that of the step after it.
   bool HasWork();
-  bool ClaimNext();
+  // The next lot that is the worker's; absent: none is left.
+  std::optional<int64_t> ClaimNext();
   void Compute();
   void EndStep();
   void Update(int64_t step);
   void Finish();
 
-  const int32_t rank_;
-  const double drift_;
+  const Seat seat_;
   const Costs& costs_;
   SimulatedExchange* const exchange_;
   EventQueue* const queue_;
@@ -100,7 +109,7 @@ class SimulatedStepThread {
   int64_t step_ = 0;
   int64_t last_ = 0;
   ClaimDealer* dealer_ = nullptr;  // null: work is dealt
-  bool has_next_ = false;          // it has claimed the lot of its next step
+  std::optional<int64_t> next_;    // the lot of its next step, which it has claimed
   EventQueue::Action done_;
   double begin_ = 0;
   double wait_begin_ = 0;
@@ -127,7 +136,7 @@ class SimulatedCluster {
   int32_t workers() const { return static_cast<int32_t>(threads_.size()); }
   SimulatedStepThread& thread(int32_t rank) { return *threads_[rank]; }
   SimulatedExchange& exchange(int32_t rank) { return *exchanges_[rank]; }
-  const SimulatedServer& server(int32_t index) const { return *servers_[index]; }
+  SimulatedServer& server(int32_t index) { return *servers_[index]; }
 
   // Lets time pass until `stop`, or until nothing happens any more. The network's status.
   absl::Status Run(const std::function<bool()>& stop);

@@ -28,6 +28,12 @@ inline Payload PayloadOf(absl::Span<const std::byte> memory) {
   return std::make_shared<const Parcel>(Parcel{{memory.begin(), memory.end()}, memory.data()});
 }
 
+// The message's size: of an encoding of variable size it is known by the bytes alone. `planned`:
+// without data.
+inline int64_t BytesOf(const Payload& payload, int64_t planned) {
+  return payload == nullptr ? planned : static_cast<int64_t>(payload->bytes.size());
+}
+
 // A transport may read the memory until the message has left: RM_CHECKs that nobody has written
 // there meanwhile.
 inline void CheckUnchanged(const Payload& payload) {
@@ -39,10 +45,14 @@ inline void CheckUnchanged(const Payload& payload) {
 class StepData {
  public:
   virtual ~StepData() = default;
-  // Computes the gradients of all buckets from the worker's weights.
-  virtual void Compute(int64_t step) = 0;
+  // Computes the gradients of all buckets from the worker's weights, on the batches of `lot`
+  // (common/control/dealing.h).
+  virtual void Compute(int64_t step, int64_t lot) = 0;
   // Updates the weights by the exchanged gradients, where workers do.
   virtual void Update(int64_t step) = 0;
+  // The worker is through with the step: its weights are those that the next one begins with, but
+  // for what servers send.
+  virtual void StepEnded(int64_t step) {}
 };
 
 // What a rank of an all-reduce works on. A flight is the core's
@@ -70,12 +80,13 @@ class PsWorkerData {
   // number (worker_core.h), which is the step where every step is exchanged.
   virtual Payload Push(int32_t server, int64_t exchange, int32_t bucket) = 0;
   // A step made alone has ended: how far the weights have come from those last swapped in, over N,
-  // is what Push encodes.
+  // is what Push encodes, or, where they stay the worker's own, the weights as they are.
   virtual void MeasureDistance() = 0;
-  // A part's weights have arrived.
-  virtual void Receive(int32_t server, int32_t bucket, const Payload& payload) = 0;
+  // A part's weights have arrived, in the message `tag`.
+  virtual void Receive(int32_t server, const Tag& tag, const Payload& payload) = 0;
   virtual void Deliver() = 0;
-  virtual void Swap() = 0;
+  // `from`: the tag.kind of WorkerAction::kSwap.
+  virtual void Swap(MessageKind from) = 0;
 };
 
 // What a server works on (server/server_core.h).
@@ -90,8 +101,9 @@ class ServerData {
   virtual void Return(int32_t worker, int32_t part) = 0;
   // Copies what ServerAction::kCopy says to where replies to `worker` are sent from.
   virtual void Copy(int32_t worker, const Tag& tag) = 0;
-  // `part`'s weights, from the copy or, where pushes are answered without one, from the shard.
-  virtual Payload Send(int32_t worker, int32_t part) = 0;
+  // The weights of part `tag.bucket`, from the copy or, where pushes are answered without one, from
+  // the shard.
+  virtual Payload Send(int32_t worker, const Tag& tag) = 0;
 };
 
 }  // namespace ringmaster

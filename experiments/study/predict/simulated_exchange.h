@@ -7,6 +7,12 @@
 
 namespace ringmaster {
 
+// Bytes of payload between a worker and other processes, in its steps.
+struct SimulatedTraffic {
+  int64_t up = 0;
+  int64_t down = 0;
+};
+
 // A worker's exchange in simulated time: the moments of SyncStrategy (worker/strategy/strategy.h).
 // What would wait there takes an action here, which it runs when the wait is over, at once or
 // later.
@@ -40,6 +46,11 @@ class SimulatedExchange {
   virtual int64_t delay() const { return 0; }
   // Whether it does so before EndStep, which exchanges what the weights have become.
   virtual bool updates_first() const { return false; }
+
+  const SimulatedTraffic& traffic() const { return traffic_; }
+
+ protected:
+  SimulatedTraffic traffic_;
 };
 
 }  // namespace ringmaster

@@ -1,6 +1,7 @@
 #include "experiments/study/predict/simulated_servers.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,6 +10,7 @@
 #include "common/codec/codec.h"
 #include "common/exchange/parts.h"
 #include "common/scheme/registry.h"
+#include "common/scheme/server_exchange.h"
 #include "experiments/program/run/placement.h"
 
 namespace ringmaster {
@@ -16,6 +18,10 @@ namespace ringmaster {
 absl::StatusOr<PartsPlan> PlanParts(const RunSpec& spec, absl::Span<const Bucket> buckets,
                                     const Costs& costs) {
   RM_ASSIGN_OR_RETURN(const auto codec, CreateCodec(spec.codec()));
+  std::unique_ptr<Codec> down;
+  if (const CodecSpec* const down_spec = DownCodecOf(spec); down_spec != nullptr) {
+    RM_ASSIGN_OR_RETURN(down, CreateCodec(*down_spec));
+  }
   const SchemeTraits traits = TraitsOf(spec);
   const bool exact = codec->traits().exact;
   const bool sums = traits.updates == Updates::kTogether;
@@ -29,11 +35,18 @@ absl::StatusOr<PartsPlan> PlanParts(const RunSpec& spec, absl::Span<const Bucket
       PartCosts& part = plan.parts[server].emplace_back();
       const int64_t count = PartOnServer(bucket, traits.servers, server).count;
       part.weight_bytes = count * static_cast<int64_t>(sizeof(float));
+      part.answer_bytes =
+          down == nullptr || count == 0 ? part.weight_bytes : down->MaxEncodedBytes(count);
       part.push_bytes = exact || count == 0 ? part.weight_bytes : codec->MaxEncodedBytes(count);
       part.encode = static_cast<double>(count) * costs.codec.encode;
       part.add = static_cast<double>(count) * (costs.codec.decode + (sums ? touch : 0));
       part.update = static_cast<double>(count) * touch;
     }
+  }
+  for (int32_t rank = 0; rank < traits.workers; ++rank) {
+    std::vector<bool>& of_rank = plan.colocated.emplace_back();
+    for (int32_t server = 0; server < traits.servers; ++server)
+      of_rank.push_back(AreColocated(spec, {Role::kWorker, rank}, {Role::kServer, server}));
   }
   plan.worker_process.resize(traits.workers);
   plan.server_process.resize(traits.servers);
@@ -98,6 +111,9 @@ void SimulatedServer::Handle(const Message& message) {
   double seconds = 0;
   if (message.tag.kind == MessageKind::kPush) {
     for (const int32_t part : core_.shard().updated()) seconds += plan_.parts[index_][part].update;
+    if (!core_.shard().updated().empty()) updated_at_ = queue_->now();
+    const std::optional<int32_t> mark = core_.shard().passed_mark();
+    if (passed_ && mark.has_value() && core_.shard().HasCopy(*mark)) passed_(*mark);
   }
   Spend(seconds, [this] { Perform(); });
 }
@@ -133,17 +149,19 @@ void SimulatedServer::Perform() {
 
 void SimulatedServer::Send(int32_t worker, const Tag& tag) {
   const bool has_weights = tag.kind != MessageKind::kPull;
-  const int64_t bytes = has_weights ? plan_.parts[index_][tag.bucket].weight_bytes : 0;
-  const Payload payload =
-      data_ != nullptr && has_weights ? data_->Send(worker, tag.bucket) : nullptr;
+  const PartCosts& costs = plan_.parts[index_][tag.bucket];
+  const Payload payload = data_ != nullptr && has_weights ? data_->Send(worker, tag) : nullptr;
+  const int64_t planned =
+      tag.kind == MessageKind::kWeights ? costs.answer_bytes : costs.weight_bytes;
+  const int64_t bytes = has_weights ? BytesOf(payload, planned) : 0;
   network_->Send(
       plan_.server_process[index_], plan_.worker_process[worker], bytes,
       [this, worker, part = tag.bucket, payload] {
         CheckUnchanged(payload);
         core_.OnSent(worker, part);
       },
-      [to = workers_[worker], index = index_, tag, payload] {
-        to->OnMessage(index, tag, payload);
+      [to = workers_[worker], index = index_, tag, payload, bytes] {
+        to->OnMessage(index, tag, payload, bytes);
       });
 }
 
@@ -189,9 +207,11 @@ void SimulatedPsWorker::TakeLeave() {
   Perform();
 }
 
-void SimulatedPsWorker::OnMessage(int32_t server, const Tag& tag, const Payload& payload) {
-  if (data_ != nullptr && tag.kind != MessageKind::kPull)
-    data_->Receive(server, tag.bucket, payload);
+void SimulatedPsWorker::OnMessage(int32_t server, const Tag& tag, const Payload& payload,
+                                  int64_t bytes) {
+  // What a drain brings is no part of any step.
+  if (IsRemote(server) && tag.kind != MessageKind::kDrain) traffic_.down += bytes;
+  if (data_ != nullptr && tag.kind != MessageKind::kPull) data_->Receive(server, tag, payload);
   core_.MessageArrived(server, tag, &actions_);
   Perform();
 }
@@ -209,7 +229,7 @@ void SimulatedPsWorker::Perform() {
         if (data_ != nullptr) data_->Deliver();
         break;
       case WorkerAction::Kind::kSwap:
-        if (data_ != nullptr) data_->Swap();
+        if (data_ != nullptr) data_->Swap(action.tag.kind);
         break;
       case WorkerAction::Kind::kLetStepBegin:
         begun_ = action.tag.step;
@@ -248,10 +268,12 @@ void SimulatedPsWorker::SendNext() {
 
 void SimulatedPsWorker::Send(const WorkerAction& action) {
   const bool is_push = action.tag.kind == MessageKind::kPush;
-  const int64_t bytes = is_push ? plan_.parts[action.server][action.tag.bucket].push_bytes : 0;
   const Payload payload = data_ != nullptr && is_push
                               ? data_->Push(action.server, action.tag.step, action.tag.bucket)
                               : nullptr;
+  const int64_t bytes =
+      is_push ? BytesOf(payload, plan_.parts[action.server][action.tag.bucket].push_bytes) : 0;
+  if (IsRemote(action.server)) traffic_.up += bytes;
   network_->Send(
       plan_.worker_process[rank_], plan_.server_process[action.server], bytes,
       [this, payload] {

@@ -4,13 +4,16 @@
 #include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "common/base/message.h"
+#include "common/exchange/snapshot_store.h"
 #include "common/params/param_layout.h"
 #include "common/update/update_rule.h"
 #include "experiments/study/predict/costs.h"
@@ -27,9 +30,10 @@ namespace ringmaster {
 // What a part of a bucket on a server takes.
 struct PartCosts {
   int64_t push_bytes = 0;
-  int64_t weight_bytes = 0;
-  double encode = 0;  // seconds: at the worker, before it is pushed
-  double add = 0;     // at the server, of one contribution
+  int64_t answer_bytes = 0;  // of the weights in a step
+  int64_t weight_bytes = 0;  // of the weights as floats, which a drain brings
+  double encode = 0;         // seconds: at the worker, before it is pushed
+  double add = 0;            // at the server, of one contribution
   double update = 0;
 };
 
@@ -38,6 +42,8 @@ struct PartsPlan {
   std::vector<std::vector<PartCosts>> parts;  // [server][bucket]
   std::vector<int32_t> worker_process;
   std::vector<int32_t> server_process;
+  // [worker][server]: what they say to each other is no traffic
+  std::vector<std::vector<bool>> colocated;
 };
 
 // `spec` is resolved, its strategy a parameter server's. `costs.compute.update` is that of all
@@ -61,6 +67,14 @@ class SimulatedServer {
   void OnMessage(int32_t worker, const Tag& tag, const Payload& payload);
 
   const ServerCore& core() const { return core_; }
+  // Memory for copies at marks, before the first push (ServerCore::UseCopies). `passed`: told of a
+  // mark that every part has passed.
+  void KeepMarks(SnapshotStore copies, std::function<void(int32_t mark)> passed) {
+    core_.UseCopies(std::move(copies));
+    passed_ = std::move(passed);
+  }
+  // When its last update was made, in seconds.
+  double updated_at() const { return updated_at_; }
 
  private:
   struct Message {
@@ -85,6 +99,8 @@ class SimulatedServer {
   ServerData* const data_;
   ServerCore core_;
   std::vector<ServerAction> actions_;
+  std::function<void(int32_t mark)> passed_;
+  double updated_at_ = 0;
   std::deque<Message> inbox_;
   bool busy_ = false;
 };
@@ -111,7 +127,7 @@ class SimulatedPsWorker : public SimulatedExchange {
   bool updates_first() const override { return true; }
 
   // Of `server`: a part's weights, or the end of a pull's answer.
-  void OnMessage(int32_t server, const Tag& tag, const Payload& payload);
+  void OnMessage(int32_t server, const Tag& tag, const Payload& payload, int64_t bytes);
 
   const WorkerCore& core() const { return core_; }
 
@@ -120,6 +136,7 @@ class SimulatedPsWorker : public SimulatedExchange {
   void Perform();
   void SendNext();
   void Send(const WorkerAction& action);
+  bool IsRemote(int32_t server) const { return !plan_.colocated[rank_][server]; }
 
   const int32_t rank_;
   const PartsPlan& plan_;

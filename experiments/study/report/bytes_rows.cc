@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/formats/json.h"
 #include "common/scheme/registry.h"
-#include "experiments/proof/verify/record_checks.h"
+#include "experiments/program/run/run_needs.h"
 #include "experiments/study/report/chart_rows.h"
 #include "experiments/study/report/comparisons.h"
 #include "experiments/study/report/figures.h"

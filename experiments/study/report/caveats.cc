@@ -42,6 +42,8 @@ std::vector<const RunRecord*> FinishedRuns(const Comparisons& comparisons) {
   return runs;
 }
 
+bool IsSimulated(const RunRecord& run) { return run.has_simulation(); }
+
 std::set<std::string> Values(const std::vector<const RunRecord*>& runs,
                              const std::function<std::string(const RunRecord&)>& of) {
   std::set<std::string> values;
@@ -56,9 +58,20 @@ size_t Count(const std::vector<const RunRecord*>& runs,
 
 std::string Runs(size_t count) { return count == 1 ? "1 run" : absl::StrCat(count, " runs"); }
 
+void AddSimulated(const std::vector<const RunRecord*>& runs, Texts* texts) {
+  const size_t simulated = Count(runs, IsSimulated);
+  if (simulated == 0) return;
+  texts->push_back(absl::StrCat(
+      simulated == runs.size() ? "All runs" : Runs(simulated),
+      " took place in simulated time: their seconds are those of the network and the computing in "
+      "their specs, not of a machine. Codecs, updates and servers took no time, and nothing was "
+      "lost or sent twice. They stand beside no measured run."));
+}
+
 void AddNetwork(const std::vector<const RunRecord*>& runs, Texts* texts) {
-  const size_t shaped =
-      Count(runs, [](const RunRecord& run) { return run.spec().transport().has_network(); });
+  const size_t shaped = Count(runs, [](const RunRecord& run) {
+    return run.spec().transport().has_network() && !IsSimulated(run);
+  });
   const size_t local = Count(runs, [](const RunRecord& run) {
     return !run.spec().transport().has_network() &&
            IsLoopback(WithoutBrackets(run.spec().transport().listen_address()));
@@ -91,7 +104,7 @@ void AddCores(const std::vector<const RunRecord*>& runs, Texts* texts) {
                      run.machine().cores();
   };
   for (const RunRecord* run : runs) {
-    if (per_core(*run) <= 1) continue;
+    if (IsSimulated(*run) || per_core(*run) <= 1) continue;
     ++crowded;
     if (worst == nullptr || per_core(*run) > per_core(*worst)) worst = run;
   }
@@ -115,9 +128,11 @@ void AddTurns(const std::vector<const RunRecord*>& runs, Texts* texts) {
         "memory (PSS) is lower than of an arm that runs alone, "
         "since all arms share the program's pages."));
   }
-  if (in_turns < runs.size() && runs.size() > 1) {
+  const size_t simulated = Count(runs, IsSimulated);
+  const size_t whole = runs.size() - in_turns - simulated;
+  if (whole > 0 && runs.size() > 1) {
     texts->push_back(absl::StrCat(
-        in_turns == 0 ? "All runs" : Runs(runs.size() - in_turns),
+        whole == runs.size() ? "All runs" : Runs(whole),
         " took place as a whole, without turns: what changed on the machine from run to run counts "
         "as a difference between arms."));
   }
@@ -341,6 +356,7 @@ std::vector<std::string> Limits(const Comparisons& comparisons) {
     texts.push_back("Anything about speed or accuracy: no run has finished.");
     return texts;
   }
+  AddSimulated(runs, &texts);
   AddNetwork(runs, &texts);
   AddCores(runs, &texts);
   AddTurns(runs, &texts);

@@ -51,10 +51,17 @@ size_t ArmOrder(const std::string& name) {
          arms.begin();
 }
 
+// In whose seconds the run took place.
+std::string TimeText(const RunRecord& record) {
+  if (!record.has_simulation()) return "measured";
+  return absl::StrCat("simulated, ", record.simulation().compute(), " a step",
+                      record.simulation().learns() ? ", learning" : "");
+}
+
 struct CellGroup {
   ReportCell cell;
   int machine = 0;     // MachineNumbers
-  std::string inputs;  // InputsKey
+  std::string inputs;  // InputsKey and TimeText
   const RunRecord* first = nullptr;
 };
 
@@ -64,7 +71,8 @@ size_t PlaceIn(const RunRecord& record, int machine,
                std::map<std::string, std::map<std::string, size_t>>* places,
                std::vector<CellGroup>* groups) {
   std::map<std::string, size_t>& of_spec = (*places)[SpecKey(record, machine)];
-  const std::string inputs = InputsKey(record.spec(), record.inputs());
+  const std::string inputs =
+      absl::StrCat(InputsKey(record.spec(), record.inputs()), "/", TimeText(record));
   if (record.status() != "ok" && !record.has_inputs() && !of_spec.empty()) {
     return std::max_element(of_spec.begin(), of_spec.end(),
                             [](const auto& a, const auto& b) { return a.second < b.second; })
@@ -117,6 +125,7 @@ std::map<std::string, std::string> CommonFields(const CellGroup& group) {
     const std::string& weights = group.first->inputs().init_weights();
     fields["training.initial_weights"] = weights.empty() ? "not noted" : weights.substr(0, 8);
   }
+  fields["time"] = TimeText(*group.first);
   fields["machine.host"] = absl::StrCat(group.first->machine().cpu(), " ",
                                         group.first->machine().host_hash().substr(0, 6));
   return fields;

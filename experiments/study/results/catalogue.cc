@@ -7,6 +7,7 @@
 #include "common/scheme/registry.h"
 #include "common/trace/trace.h"
 #include "experiments/study/results/figure_row.h"
+#include "experiments/study/results/learning_figures.h"
 #include "experiments/study/results/machine_figures.h"
 #include "experiments/study/results/pooling.h"
 #include "proto/run_record.pb.h"
@@ -124,10 +125,6 @@ Value ProcessesPerCore(const RunSummary& s) {
   return s.processes_per_core() > 0 ? Value(s.processes_per_core()) : Value();
 }
 
-FigureOfRun SecondsTo(const char* threshold) {
-  return [threshold](const RunSummary& s) { return ValueIn(s.seconds_to_accuracy(), threshold); };
-}
-
 Value StalenessOfNode(const NodeOfRun& node, bool largest) {
   if (node.server == nullptr) return {};
   const PooledStaleness staleness = PoolStaleness({node.server});
@@ -140,7 +137,6 @@ constexpr char kPooledSteps[] =
 constexpr char kMeanStep[] = "mean of timed steps and workers";
 constexpr char kMeanOfAllSteps[] = "mean of all steps and workers";
 constexpr char kContributions[] = "all contributions to all servers";
-constexpr char kOneModel[] = "rank 0, whose model is all workers'";
 
 std::vector<Figure> SpeedFigures() {
   using G = FigureGroup;
@@ -362,40 +358,6 @@ std::vector<Figure> BytesFigures() {
   };
 }
 
-std::vector<Figure> LearningFigures() {
-  using G = FigureGroup;
-  return {
-      Row("final_loss", "", kOneModel,
-          "training loss over the samples with the first 60 000 labels, with the final weights")
-          .Needs({Need::kLearning})
-          .Value(RM_FIELD(final_loss))
-          .Json()
-          .Table(G::kLearning, 1, {"loss", "final", 4})
-          .Report("final_loss", {"final loss", "", 4}),
-      Row("test_accuracy", "", kOneModel,
-          "share of the test set's labels predicted right by the last evaluation")
-          .Needs({Need::kLearning})
-          .Value(RM_FIELD(test_accuracy))
-          .Json()
-          .Table(G::kLearning, 2, {"accuracy", "test %", 2, 100})
-          .Report("test_accuracy", {"accuracy", "test %", 2, 100})
-          .Sweep(OverTrials::kInterval, {"test accuracy %", "", 2, 100}),
-      // In JSON these two are seconds_to_accuracy.
-      Row("seconds_to_97", "s", kOneModel,
-          "training until the first evaluation that reaches 97 %, not interpolated")
-          .Needs({Need::kLearning, Need::kReached})
-          .Value(SecondsTo("0.97"))
-          .Table(G::kLearning, 3, {"to 97 %", "s", 1})
-          .Report("seconds_to_97", {"to 97 %", "s", 2}),
-      Row("seconds_to_98", "s", kOneModel,
-          "training until the first evaluation that reaches 98 %, not interpolated")
-          .Needs({Need::kLearning, Need::kReached})
-          .Value(SecondsTo("0.98"))
-          .Table(G::kLearning, 4, {"to 98 %", "s", 1})
-          .Report("seconds_to_98", {"to 98 %", "s", 2}),
-  };
-}
-
 // Last, since columns of CSV that are added come last.
 std::vector<Figure> SkewFigures() {
   using G = FigureGroup;
@@ -466,8 +428,9 @@ std::vector<Figure> StateFigures() {
 
 std::vector<Figure> MakeFigures() {
   std::vector<Figure> all;
-  for (auto* part : {SpeedFigures, StepFigures, TimeFigures, ContentionFigures, BytesFigures,
-                     HalvesFigures, LearningFigures, MachineFigures, SkewFigures, StateFigures}) {
+  for (auto* part :
+       {SpeedFigures, StepFigures, TimeFigures, ContentionFigures, BytesFigures, HalvesFigures,
+        LearningFigures, MachineFigures, SkewFigures, StateFigures, TestLossFigures}) {
     for (Figure& figure : part()) all.push_back(std::move(figure));
   }
   return all;

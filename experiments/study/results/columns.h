@@ -2,6 +2,7 @@
 #define RINGMASTER_EXPERIMENTS_STUDY_RESULTS_COLUMNS_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 
@@ -15,6 +16,10 @@ int DisplayWidth(absl::string_view text);
 // Pure.
 std::string PadRight(absl::string_view text, int width);
 std::string PadLeft(absl::string_view text, int width);
+
+// Columns padded to their widest cell, two spaces between; the first column to the left, the others
+// to the right. A line each. Pure.
+std::string AlignedRows(const std::vector<std::vector<std::string>>& rows);
 
 }  // namespace ringmaster
 

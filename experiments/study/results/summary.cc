@@ -220,7 +220,8 @@ RunSummary Summarize(const RunRecord& record) {
   SummarizePhases(workers, &summary);
   SummarizeBytes(workers, &summary);
   SummarizeStaleness(record, &summary);
-  if (IsScored(spec)) SummarizeLearning(*workers.front(), &summary);
+  const bool learned = !record.has_simulation() || record.simulation().learns();
+  if (IsScored(spec) && learned) SummarizeLearning(*workers.front(), &summary);
   KeepFigures(record, &summary);
   return summary;
 }

@@ -18,8 +18,11 @@ namespace {
 constexpr char kArm[] = "arm";
 constexpr size_t kCellsMax = 100000;
 
-// An axis as what it does: each point sets one or more fields.
-using Axis = std::vector<Settings>;
+// An axis as what it does: each point sets one or more fields of the cells that meet `when`.
+struct Axis {
+  std::vector<Settings> points;
+  std::vector<SettingSpec> when;
+};
 
 absl::Status Wrong(const std::string& axis, const std::string& what) {
   return absl::InvalidArgumentError(absl::StrCat("axis \"", axis, "\": ", what));
@@ -47,14 +50,12 @@ absl::StatusOr<std::vector<std::string>> ValuesOf(const AxisSpec& axis) {
   if (values.empty())
     return Wrong(axis.field(),
                  "it has no values, so there would be nothing to run; list them with values");
-  const std::set<std::string> distinct(values.begin(), values.end());
-  if (distinct.size() < values.size())
-    return Wrong(axis.field(), "it has a value twice; use trials to repeat runs");
   return values;
 }
 
-absl::StatusOr<Axis> PointsOf(const AxisSpec& axis) {
-  Axis points;
+// The points of the axis, in order.
+absl::StatusOr<std::vector<Settings>> ListPoints(const AxisSpec& axis) {
+  std::vector<Settings> points;
   if (axis.zip().empty()) {
     RM_ASSIGN_OR_RETURN(const std::vector<std::string> values, ValuesOf(axis));
     for (const std::string& value : values) points.push_back({{axis.field(), value}});
@@ -66,6 +67,9 @@ absl::StatusOr<Axis> PointsOf(const AxisSpec& axis) {
   }
   for (const AxisSpec& member : axis.zip()) {
     if (!member.zip().empty()) return Wrong(NameOf(axis), "a zip within a zip");
+    if (!member.when().empty())
+      return Wrong(NameOf(axis),
+                   "a field within a zip has no when of its own; give it to the axis");
     RM_ASSIGN_OR_RETURN(const std::vector<std::string> values, ValuesOf(member));
     if (points.empty()) points.resize(values.size());
     if (points.size() != values.size()) {
@@ -78,18 +82,12 @@ absl::StatusOr<Axis> PointsOf(const AxisSpec& axis) {
   return points;
 }
 
-// All axes, checked for fields that two of them set.
-absl::StatusOr<std::vector<Axis>> AxesOf(const SweepSpec& sweep) {
-  std::vector<Axis> axes;
-  std::set<std::string> fields;
-  for (const AxisSpec& spec : sweep.axes()) {
-    RM_ASSIGN_OR_RETURN(Axis axis, PointsOf(spec));
-    for (const auto& [field, value] : axis.front()) {
-      if (!fields.insert(field).second) return Wrong(field, "two axes set it; keep one");
-    }
-    axes.push_back(std::move(axis));
-  }
-  return axes;
+absl::StatusOr<std::vector<Settings>> PointsOf(const AxisSpec& axis) {
+  RM_ASSIGN_OR_RETURN(std::vector<Settings> points, ListPoints(axis));
+  const std::set<Settings> distinct(points.begin(), points.end());
+  if (distinct.size() < points.size())
+    return Wrong(NameOf(axis), "it has a value twice; use trials to repeat runs");
+  return points;
 }
 
 // What was probably meant, among the fields of the axes and the values of the setting's own.
@@ -98,51 +96,105 @@ std::string Hint(const SettingSpec& setting, const std::vector<std::string>& kno
   return value.empty() ? DidYouMean(setting.field(), known) : value;
 }
 
-// Refuses an exclusion that could never take effect: a typing error would run what was meant to be
-// left out.
+// Refuses a condition that no cell could meet: it would be a typing error.
+absl::Status CheckSettings(const google::protobuf::RepeatedPtrField<SettingSpec>& settings,
+                           const std::string& where, const std::vector<Axis>& axes) {
+  for (const SettingSpec& setting : settings) {
+    bool found = false;
+    std::vector<std::string> known;
+    for (const Axis& axis : axes) {
+      for (const Settings& point : axis.points) {
+        for (const auto& [field, value] : point)
+          known.push_back(field == setting.field() ? value : field);
+        found |= std::find(point.begin(), point.end(),
+                           std::make_pair(setting.field(), setting.value())) != point.end();
+      }
+    }
+    if (found) continue;
+    return absl::InvalidArgumentError(absl::StrCat(where, "no axis sets ", setting.field(), "=",
+                                                   setting.value(), "; ", Hint(setting, known),
+                                                   "expected a field and a value of an axis"));
+  }
+  return absl::OkStatus();
+}
+
+// All axes, checked for fields that two of them set and for conditions that nothing meets.
+absl::StatusOr<std::vector<Axis>> AxesOf(const SweepSpec& sweep) {
+  std::vector<Axis> axes;
+  std::set<std::string> fields;
+  for (const AxisSpec& spec : sweep.axes()) {
+    Axis axis;
+    RM_ASSIGN_OR_RETURN(axis.points, PointsOf(spec));
+    for (const auto& [field, value] : axis.points.front()) {
+      if (!fields.insert(field).second) return Wrong(field, "two axes set it; keep one");
+    }
+    RM_RETURN_IF_ERROR(CheckSettings(
+        spec.when(), absl::StrCat("axis \"", NameOf(spec), "\": when: before it "), axes));
+    axis.when.assign(spec.when().begin(), spec.when().end());
+    axes.push_back(std::move(axis));
+  }
+  return axes;
+}
+
+// Refuses an exclusion that could never take effect: it would run what was meant to be left out.
 absl::Status CheckExclusions(const SweepSpec& sweep, const std::vector<Axis>& axes) {
   for (const ExclusionSpec& exclusion : sweep.exclude()) {
     if (exclusion.reason().empty()) {
       return absl::InvalidArgumentError(
           "exclude: it has no reason; say why these cells are not run, as in reason: \"...\"");
     }
+    const std::string where = absl::StrCat("exclude \"", exclusion.reason(), "\": ");
     if (exclusion.when().empty()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "exclude \"", exclusion.reason(), "\": it names no setting; add when { field: value: }"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(where, "it names no setting; add when { field: value: }"));
     }
-    for (const SettingSpec& setting : exclusion.when()) {
-      bool found = false;
-      std::vector<std::string> known;
-      for (const Axis& axis : axes) {
-        for (const Settings& point : axis) {
-          for (const auto& [field, value] : point)
-            known.push_back(field == setting.field() ? value : field);
-          found |= std::find(point.begin(), point.end(),
-                             std::make_pair(setting.field(), setting.value())) != point.end();
-        }
-      }
-      if (found) continue;
-      return absl::InvalidArgumentError(absl::StrCat(
-          "exclude \"", exclusion.reason(), "\": no axis sets ", setting.field(), "=",
-          setting.value(), "; ", Hint(setting, known), "expected a field and a value of an axis"));
-    }
+    RM_RETURN_IF_ERROR(CheckSettings(exclusion.when(), where, axes));
   }
   return absl::OkStatus();
 }
 
+template <typename Conditions>
+bool Meets(const Settings& settings, const Conditions& when) {
+  return std::all_of(when.begin(), when.end(), [&](const SettingSpec& setting) {
+    return std::find(settings.begin(), settings.end(),
+                     std::make_pair(setting.field(), setting.value())) != settings.end();
+  });
+}
+
 const ExclusionSpec* ExclusionOf(const SweepSpec& sweep, const Settings& settings) {
   for (const ExclusionSpec& exclusion : sweep.exclude()) {
-    const bool applies = std::all_of(
-        exclusion.when().begin(), exclusion.when().end(), [&](const SettingSpec& setting) {
-          return std::find(settings.begin(), settings.end(),
-                           std::make_pair(setting.field(), setting.value())) != settings.end();
-        });
-    if (applies) return &exclusion;
+    if (Meets(settings, exclusion.when())) return &exclusion;
   }
   return nullptr;
 }
 
-absl::StatusOr<RunSpec> SpecOf(const RunSpec& base, const Settings& settings) {
+// The last axis changes fastest.
+absl::StatusOr<std::vector<Settings>> Combinations(const std::vector<Axis>& axes) {
+  std::vector<Settings> combinations = {{}};
+  for (const Axis& axis : axes) {
+    std::vector<Settings> longer;
+    for (const Settings& settings : combinations) {
+      if (!Meets(settings, axis.when)) {
+        longer.push_back(settings);
+        continue;
+      }
+      for (const Settings& point : axis.points) {
+        longer.push_back(settings);
+        longer.back().insert(longer.back().end(), point.begin(), point.end());
+      }
+      if (longer.size() > kCellsMax) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("the axes have more than ", kCellsMax, " combinations; split the sweep"));
+      }
+    }
+    combinations = std::move(longer);
+  }
+  return combinations;
+}
+
+}  // namespace
+
+absl::StatusOr<RunSpec> SpecWith(const RunSpec& base, const Settings& settings) {
   RunSpec spec = base;
   std::string arm;
   std::vector<std::string> assignments;
@@ -152,23 +204,19 @@ absl::StatusOr<RunSpec> SpecOf(const RunSpec& base, const Settings& settings) {
       continue;
     }
     assignments.push_back(absl::StrCat(field, "=", value));
-    const absl::Status set = SetField(assignments.back(), &spec);
-    if (!set.ok())
-      return Annotate(set, absl::StrCat("axis \"", field, "\", value \"", value, "\""));
+    RM_RETURN_IF_ERROR(Annotate(SetField(assignments.back(), &spec),
+                                absl::StrCat("\"", field, "\", value \"", value, "\"")));
   }
   if (arm.empty()) {
     if (spec.name().empty()) spec.set_name("cell");
     return spec;
   }
-  absl::StatusOr<RunSpec> made = MakeArm(arm, spec);
-  if (!made.ok()) return Annotate(made.status(), "axis");
-  // A field of another scheme does no harm beside other cells; equal cells are refused.
+  RM_ASSIGN_OR_RETURN(RunSpec made, MakeArm(arm, spec));
+  // A field of another scheme does no harm beside other cells; equal cells are run once.
   for (const std::string& assignment : assignments)
-    RM_RETURN_IF_ERROR(CheckUndecided(assignment, *made));
+    RM_RETURN_IF_ERROR(CheckUndecided(assignment, made));
   return made;
 }
-
-}  // namespace
 
 std::string SettingsText(const Settings& settings) {
   return absl::StrJoin(settings, " ", absl::PairFormatter("="));
@@ -192,30 +240,18 @@ absl::StatusOr<std::vector<std::string>> RangeValues(const RangeSpec& range) {
 absl::StatusOr<SweepCells> ExpandCells(const SweepSpec& sweep) {
   RM_ASSIGN_OR_RETURN(const std::vector<Axis> axes, AxesOf(sweep));
   RM_RETURN_IF_ERROR(CheckExclusions(sweep, axes));
-  size_t count = 1;
-  for (const Axis& axis : axes) {
-    count *= axis.size();
-    if (count > kCellsMax) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("the axes have more than ", kCellsMax, " combinations; split the sweep"));
-    }
-  }
+  RM_ASSIGN_OR_RETURN(std::vector<Settings> combinations, Combinations(axes));
   SweepCells cells;
-  for (size_t index = 0; index < count; ++index) {
-    Settings settings;
-    size_t rest = index, block = count;
-    for (const Axis& axis : axes) {
-      block /= axis.size();
-      const Settings& point = axis[rest / block];
-      rest %= block;
-      settings.insert(settings.end(), point.begin(), point.end());
-    }
+  for (Settings& settings : combinations) {
     if (const ExclusionSpec* exclusion = ExclusionOf(sweep, settings)) {
       cells.excluded.push_back({std::move(settings), exclusion->reason()});
       continue;
     }
-    RM_ASSIGN_OR_RETURN(RunSpec spec, SpecOf(sweep.base(), settings));
-    cells.cells.push_back({std::move(settings), std::move(spec)});
+    absl::StatusOr<RunSpec> spec = SpecWith(sweep.base(), settings);
+    if (!spec.ok()) {
+      return absl::Status(spec.status().code(), absl::StrCat("axis ", spec.status().message()));
+    }
+    cells.cells.push_back({std::move(settings), *std::move(spec), {}});
   }
   if (cells.cells.empty())
     return absl::InvalidArgumentError("every cell is excluded: there is nothing to run");

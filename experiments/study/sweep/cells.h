@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "proto/record.pb.h"
 #include "proto/run_spec.pb.h"
 #include "proto/sweep_spec.pb.h"
 
@@ -25,6 +26,8 @@ std::string SettingsJson(const Settings& settings);
 struct SweepCell {
   Settings settings;
   RunSpec spec;  // not yet resolved; named after its arm, or "cell"
+  std::vector<TuningTrial>
+      tuning;  // what its tuned values were found from; empty: nothing is tuned
 };
 
 // A combination that is not run.
@@ -38,11 +41,16 @@ struct SweepCells {
   std::vector<ExcludedCell> excluded;
 };
 
-// Every combination of the axes, less the excluded ones. An arm is made from the base with all
-// other settings, so that settings of servers reach only arms that have some. InvalidArgument names
-// the axis and what is wrong with it: an unknown field or arm, a value of a wrong type, no values,
-// fields that are zipped and have unequal numbers of values, a field of two axes, an exclusion of
-// what is no axis' value or without a reason, or nothing left to run. Pure.
+// `base` with these settings. An arm is made from the base with all other settings, so that
+// settings of servers reach only arms that have some. InvalidArgument: an unknown field or arm, a
+// value of a wrong type, or one that the arm decides otherwise. Pure.
+absl::StatusOr<RunSpec> SpecWith(const RunSpec& base, const Settings& settings);
+
+// Every combination of the axes, less the excluded ones; an axis with conditions is there for cells
+// that meet them. InvalidArgument names the axis and what is wrong with it: what SpecWith refuses,
+// no values, fields that are zipped and have unequal numbers of values, a field of two axes, a
+// condition or an exclusion of what is no axis' value, an exclusion without a reason, or nothing
+// left to run. Pure.
 absl::StatusOr<SweepCells> ExpandCells(const SweepSpec& sweep);
 
 // RangeValues (range.h) of what the axis says.

@@ -136,6 +136,7 @@ class SweepAtWork {
     membership->set_cell(has_inputs ? CellId(spec, record.inputs()) : cell.id);
     membership->set_trial(run.trial);
     membership->set_settings(SettingsJson(cell.settings));
+    record.mutable_tuning()->Add(cell.tuning.begin(), cell.tuning.end());
     if (prediction) *record.mutable_prediction() = *prediction;
     *record.mutable_summary() = Summarize(record);
     done_here_.insert(KeyOf(run));

@@ -11,6 +11,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/arms.h"
 #include "common/config/load.h"
+#include "common/config/override.h"
 #include "common/config/run_inputs.h"
 #include "common/scheme/registry.h"
 
@@ -62,15 +63,24 @@ Settings CeilingSettings(const Settings& settings) {
   return kept;
 }
 
+// The solo arm beside a cell. What was tuned has its grid's first value there: solo learns nothing
+// that counts, and cells with unlike values have one ceiling.
+absl::StatusOr<RunSpec> CeilingOf(RunSpec spec) {
+  for (const TunedFieldSpec& tuned : spec.tuning().fields()) {
+    RM_RETURN_IF_ERROR(SetField(absl::StrCat(tuned.field(), "=", tuned.values(0)), &spec));
+  }
+  return MakeArm("solo", spec);
+}
+
 absl::Status AddCeilings(const Planner& planner, std::vector<PlannedCell>* cells) {
   const size_t asked = cells->size();
   for (size_t i = 0; i < asked; ++i) {
-    RunSpec twin = (*cells)[i].spec;
+    const RunSpec& own = (*cells)[i].spec;
     // Threads of one process are on a wire of their own; whoever compares them has processes beside
     // them.
-    if (TraitsOf(twin).yardstick == Yardstick::kSpeedUp || twin.strategy().launch() == THREADS)
+    if (TraitsOf(own).yardstick == Yardstick::kSpeedUp || own.strategy().launch() == THREADS)
       continue;
-    RM_ASSIGN_OR_RETURN(twin, MakeArm("solo", twin));
+    RM_ASSIGN_OR_RETURN(const RunSpec twin, CeilingOf(own));
     RM_ASSIGN_OR_RETURN(PlannedCell cell,
                         planner.Plan(CeilingSettings((*cells)[i].settings), twin));
     const size_t place = Find(*cells, cell.id);
@@ -129,14 +139,21 @@ std::string CellId(RunSpec spec, const RunInputs& inputs) {
 
 absl::StatusOr<SweepPlan> PlanSweep(const SweepSpec& sweep, const std::string& name,
                                     SpecResolver resolve, InputsSource inputs) {
+  RM_ASSIGN_OR_RETURN(SweepCells cells, ExpandCells(sweep));
+  return PlanSweep(sweep, std::move(cells), name, resolve, inputs);
+}
+
+absl::StatusOr<SweepPlan> PlanSweep(const SweepSpec& sweep, SweepCells cells,
+                                    const std::string& name, SpecResolver resolve,
+                                    InputsSource inputs) {
   const Planner planner{resolve, inputs};
-  RM_ASSIGN_OR_RETURN(SweepCells expanded, ExpandCells(sweep));
   SweepPlan plan;
   plan.name = sweep.name().empty() ? name : sweep.name();
   plan.question = sweep.question();
-  plan.excluded = std::move(expanded.excluded);
-  for (const SweepCell& cell : expanded.cells) {
+  plan.excluded = std::move(cells.excluded);
+  for (const SweepCell& cell : cells.cells) {
     RM_ASSIGN_OR_RETURN(PlannedCell planned, planner.Plan(cell.settings, cell.spec));
+    planned.tuning = cell.tuning;
     const size_t same = Find(plan.cells, planned.id);
     if (same < plan.cells.size()) {
       plan.same.push_back({cell.settings, same});

@@ -18,9 +18,10 @@ namespace ringmaster {
 // A cell that can be run.
 struct PlannedCell {
   Settings settings;
-  RunSpec spec;                // resolved and valid
-  RunInputs inputs;            // what a run of it reads
-  std::string id;              // CellId
+  RunSpec spec;                     // resolved and valid
+  RunInputs inputs;                 // what a run of it reads
+  std::string id;                   // CellId
+  std::vector<TuningTrial> tuning;  // what its tuned values were found from
   std::optional<size_t> solo;  // index of SweepPlan::cells: the same with nothing exchanged, the
                                // ceiling of efficiency
   bool added = false;  // a solo cell that nobody asked for: without it there is no efficiency
@@ -57,10 +58,15 @@ using SpecResolver = absl::FunctionRef<absl::StatusOr<RunSpec>(const RunSpec&)>;
 // Says what a run of a resolved spec reads.
 using InputsSource = absl::FunctionRef<absl::StatusOr<RunInputs>(const RunSpec&)>;
 
-// The cells of `sweep`, resolved, each once, and the order of their runs. For every group of cells
-// that differ in strategy or codec alone the solo arm is added where it is missing. `name` is the
-// sweep's where it has none. InvalidArgument, with the cell's settings and what to do: a cell that
-// cannot be run (nothing is, then), a wrong number of seeds or trials; else as ExpandCells.
+// `cells` of `sweep`, resolved, each once, and the order of their runs. For every group of cells
+// that differ in strategy, codec or tuned values alone the solo arm is added where it is missing.
+// `name` is the sweep's where it has none. InvalidArgument, with the cell's settings and what to
+// do: a cell that cannot be run (nothing is, then), a wrong number of seeds or trials.
+absl::StatusOr<SweepPlan> PlanSweep(const SweepSpec& sweep, SweepCells cells,
+                                    const std::string& name, SpecResolver resolve,
+                                    InputsSource inputs);
+
+// The same of ExpandCells(sweep), whose errors it has too: nothing is tuned.
 absl::StatusOr<SweepPlan> PlanSweep(const SweepSpec& sweep, const std::string& name,
                                     SpecResolver resolve, InputsSource inputs);
 

@@ -15,41 +15,23 @@
 #include "experiments/study/results/machines.h"
 #include "experiments/study/results/statistics.h"
 #include "experiments/study/results/summary.h"
+#include "experiments/study/sweep/equal_bytes.h"
 #include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {
 
 constexpr size_t kFewTrials = 5;
+constexpr char kUndefined[] = "–";
 
 using Row = std::vector<std::string>;
 
-// Columns padded to their widest cell, two spaces between; the first column to the left, the others
-// to the right.
-std::string Aligned(const std::vector<Row>& rows) {
-  std::vector<int> widths;
-  for (const Row& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], DisplayWidth(row[i]));
-  }
-  std::string text;
-  for (const Row& row : rows) {
-    std::string line;
-    for (size_t i = 0; i < row.size(); ++i) {
-      absl::StrAppend(&line, i == 0 ? PadRight(row[i], widths[i])
-                                    : absl::StrCat("  ", PadLeft(row[i], widths[i])));
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    absl::StrAppend(&text, line, "\n");
-  }
-  return text;
-}
-
 // The runs that count of one cell, by trial.
 using Trials = std::map<int32_t, const RunRecord*>;
+using TrialsByCell = std::map<std::string, Trials>;
 
-std::map<std::string, Trials> TrialsByCell(const std::vector<RunRecord>& records) {
-  std::map<std::string, Trials> cells;
+TrialsByCell GroupTrials(const std::vector<RunRecord>& records) {
+  TrialsByCell cells;
   for (const RunRecord& record : records) {
     if (record.status() != "ok") continue;
     cells[record.sweep().cell()][record.sweep().trial()] = &record;
@@ -103,7 +85,7 @@ std::string FigureText(const Figure& figure, const Trials& trials, const Trials*
   std::vector<double> values;
   if (over != OverTrials::kRatiosToSolo) values = ValuesOf(figure, trials);
   if (over == OverTrials::kRatiosToSolo && solo != nullptr) values = RatiosTo(*solo, trials);
-  if (values.empty()) return "–";
+  if (values.empty()) return kUndefined;
   for (double& value : values) value *= format.factor;
   const auto number = [&](double value) { return absl::StrFormat("%.*f", format.decimals, value); };
   if (over == OverTrials::kMedian) return number(Median(values));
@@ -112,12 +94,35 @@ std::string FigureText(const Figure& figure, const Trials& trials, const Trials*
                       number(interval.high), "]");
 }
 
+// The values that were found for a cell, with a bar where one lies at its grid's edge.
+std::string TunedText(const Trials& trials) {
+  if (trials.empty()) return "";
+  return absl::StrJoin(trials.begin()->second->summary().tuned(), " ",
+                       [](std::string* out, const TunedValue& tuned) {
+                         absl::StrAppend(out, tuned.field(), "=", tuned.value(),
+                                         tuned.at_edge() ? "|" : "");
+                       });
+}
+
 Row CellRow(const std::string& name, const Trials& trials, const Trials* solo, size_t planned) {
-  Row row = {name, absl::StrCat(trials.size(), "/", planned)};
+  Row row = {name, absl::StrCat(trials.size(), "/", planned), TunedText(trials)};
   for (const Figure& figure : Figures()) {
     if (figure.sweep.has_value()) row.push_back(FigureText(figure, trials, solo));
   }
   return row;
+}
+
+// `rows` without the columns in which no row but the first says anything.
+std::vector<Row> WithoutEmptyColumns(const std::vector<Row>& rows) {
+  std::vector<Row> kept(rows.size());
+  for (size_t column = 0; column < rows.front().size(); ++column) {
+    const bool says = std::any_of(rows.begin() + 1, rows.end(), [column](const Row& row) {
+      return !row[column].empty() && row[column] != kUndefined;
+    });
+    if (!says) continue;
+    for (size_t row = 0; row < rows.size(); ++row) kept[row].push_back(rows[row][column]);
+  }
+  return kept;
 }
 
 // A row for each cell on files that have been replaced since.
@@ -158,7 +163,7 @@ void AddDoubts(const PlannedCell& cell, const Trials& trials, std::vector<std::s
 }
 
 // Said before all else that is doubtful.
-void AddQuiet(const std::map<std::string, Trials>& cells, std::vector<std::string>* notes) {
+void AddQuiet(const TrialsByCell& cells, std::vector<std::string>* notes) {
   size_t runs = 0, disturbed = 0;
   for (const auto& [id, trials] : cells) {
     for (const auto& [trial, record] : trials) {
@@ -172,7 +177,7 @@ void AddQuiet(const std::map<std::string, Trials>& cells, std::vector<std::strin
 }
 
 template <typename Field>
-void AddDifference(const std::map<std::string, Trials>& cells, const char* what, Field field,
+void AddDifference(const TrialsByCell& cells, const char* what, Field field,
                    std::vector<std::string>* notes) {
   std::set<std::string> values;
   for (const auto& [id, trials] : cells) {
@@ -198,7 +203,7 @@ std::string PlanText(const SweepPlan& plan, const std::vector<SweepRun>& runs) {
          absl::StrCat(done.size(), "/", plan.seeds.size()),
          failed.empty() ? "" : absl::StrCat(failed.size())});
   }
-  std::string text = Aligned(rows);
+  std::string text = AlignedRows(rows);
   for (const ExcludedCell& cell : plan.excluded) {
     absl::StrAppend(&text, "not run: ", SettingsText(cell.settings), ": ", cell.reason, "\n");
   }
@@ -210,12 +215,12 @@ std::string PlanText(const SweepPlan& plan, const std::vector<SweepRun>& runs) {
 }
 
 std::string ResultsText(const SweepPlan& plan, const std::vector<RunRecord>& records) {
-  const std::map<std::string, Trials> cells = TrialsByCell(records);
+  const TrialsByCell cells = GroupTrials(records);
   const auto trials_of = [&](size_t index) -> const Trials* {
     const auto found = cells.find(plan.cells[index].id);
     return found == cells.end() ? nullptr : &found->second;
   };
-  std::vector<Row> rows = {{"cell", "trials"}};
+  std::vector<Row> rows = {{"cell", "trials", "tuned"}};
   for (const Figure& figure : Figures()) {
     if (figure.sweep.has_value()) rows.front().push_back(figure.sweep->format.title);
   }
@@ -252,8 +257,9 @@ std::string ResultsText(const SweepPlan& plan, const std::vector<RunRecord>& rec
                                  " trials of some cells: their intervals are too narrow"));
   }
   std::string text = absl::StrCat(
-      Aligned(rows),
-      "medians over trials, [95 % interval]; efficiency against solo, trial by trial\n");
+      AlignedRows(WithoutEmptyColumns(rows)),
+      "medians over trials, [95 % interval]; efficiency against solo, trial by trial\n",
+      EqualBytesText(plan, records));
   for (const std::string& note : notes) absl::StrAppend(&text, "note: ", note, "\n");
   return text;
 }

@@ -52,22 +52,26 @@ bool Ascend(const std::vector<std::string>& values) {
 
 }  // namespace
 
+absl::StatusOr<GridField> MakeGridField(std::string field, std::vector<std::string> values) {
+  if (values.size() < 2) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a grid of ", values.size(),
+        " values leaves nothing to choose; give two or more, or set the field to the one"));
+  }
+  const std::set<std::string> distinct(values.begin(), values.end());
+  if (distinct.size() < values.size())
+    return absl::InvalidArgumentError("a value stands twice in the grid; give each once");
+  const bool is_ordered = Ascend(values);
+  return GridField{std::move(field), std::move(values), is_ordered};
+}
+
 absl::StatusOr<GridField> ParseGridField(absl::string_view text) {
   const size_t equals = text.find('=');
   if (equals == absl::string_view::npos || equals == 0) return absl::InvalidArgumentError(kForms);
-  GridField field;
-  field.field = std::string(absl::StripAsciiWhitespace(text.substr(0, equals)));
-  RM_ASSIGN_OR_RETURN(field.values, ValuesOf(absl::StripAsciiWhitespace(text.substr(equals + 1))));
-  if (field.values.size() < 2) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("a grid of ", field.values.size(),
-                     " values leaves nothing to choose; give two or more, or use --set"));
-  }
-  const std::set<std::string> distinct(field.values.begin(), field.values.end());
-  if (distinct.size() < field.values.size())
-    return absl::InvalidArgumentError("a value stands twice in the grid; give each once");
-  field.is_ordered = Ascend(field.values);
-  return field;
+  RM_ASSIGN_OR_RETURN(std::vector<std::string> values,
+                      ValuesOf(absl::StripAsciiWhitespace(text.substr(equals + 1))));
+  return MakeGridField(std::string(absl::StripAsciiWhitespace(text.substr(0, equals))),
+                       std::move(values));
 }
 
 std::vector<GridPoint> GridPoints(absl::Span<const GridField> fields) {

@@ -18,6 +18,9 @@ struct GridField {
   bool is_ordered = false;          // numbers in ascending order: the grid has an edge
 };
 
+// A field with these values. InvalidArgument: fewer than two, or one twice. Pure.
+absl::StatusOr<GridField> MakeGridField(std::string field, std::vector<std::string> values);
+
 // What --tune was given:
 //   learning_rate=0.02:0.5:x2     0.02, 0.04, ... up to 0.5, each twice the one before
 //   learning_rate=0.1:0.5:+0.1    each 0.1 more

@@ -26,22 +26,33 @@ std::string FullName(const std::string& name) {
   return path.empty() ? name : path;
 }
 
-std::string Assignment(const GridField& field, size_t value) {
-  return absl::StrCat(field.field, "=", field.values[value]);
-}
-
 // Of "training.steps=100" or "--set"'s like.
 absl::string_view FieldOf(absl::string_view assignment) {
   return absl::StripAsciiWhitespace(assignment.substr(0, assignment.find('=')));
 }
 
-absl::StatusOr<GridField> ReadGrid(const std::string& text, const RunSpec& base,
-                                   const std::vector<std::string>& sets) {
-  RM_ASSIGN_OR_RETURN(GridField field, ParseGridField(text));
-  field.field = FullName(field.field);
+std::pair<std::string, std::string> SettingOf(const GridField& field, size_t value) {
+  return {field.field, field.values[value]};
+}
+
+// `settings` and the field at one of its values.
+Settings With(Settings settings, const GridField& field, size_t value) {
+  settings.push_back(SettingOf(field, value));
+  return settings;
+}
+
+Settings With(Settings settings, const std::vector<GridField>& fields, const GridPoint& point) {
+  for (size_t i = 0; i < fields.size(); ++i) settings.push_back(SettingOf(fields[i], point[i]));
+  return settings;
+}
+
+// What is wrong with a grid by itself: the values, and which field it is of. `taken`: fields that
+// are set otherwise, by what `taken_by` says.
+absl::Status CheckGrid(const GridField& field, const RunSpec& base,
+                       const std::vector<std::string>& taken, absl::string_view taken_by) {
   for (size_t value = 0; value < field.values.size(); ++value) {
     RunSpec probe = base;
-    RM_RETURN_IF_ERROR(SetField(Assignment(field, value), &probe));
+    RM_RETURN_IF_ERROR(SetField(absl::StrCat(field.field, "=", field.values[value]), &probe));
   }
   if (!IsTunable(field.field)) {
     return absl::InvalidArgumentError(
@@ -49,65 +60,76 @@ absl::StatusOr<GridField> ReadGrid(const std::string& text, const RunSpec& base,
                      " would not learn the same thing from the same samples; tune a field of "
                      "optimizer, codec or strategy"));
   }
-  const bool is_set = std::any_of(sets.begin(), sets.end(), [&](const std::string& set) {
-    return FieldOf(set) == field.field;
-  });
-  if (is_set)
+  if (std::find(taken.begin(), taken.end(), field.field) == taken.end()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(field.field, " is set by ", taken_by, " too; leave one of the two out"));
+}
+
+absl::Status AddOnce(GridField field, std::vector<GridField>* fields) {
+  for (const GridField& other : *fields) {
+    if (other.field != field.field) continue;
     return absl::InvalidArgumentError(
-        absl::StrCat(field.field, " is set by --set too; leave one of the two out"));
-  return field;
+        absl::StrCat(field.field, " has a grid already; give it one"));
+  }
+  fields->push_back(std::move(field));
+  return absl::OkStatus();
 }
 
 // `fields`, all of those that --tune names, each once.
 absl::StatusOr<std::vector<GridField>> ReadGrids(const TuningRequest& request, const RunSpec& base,
                                                  const std::vector<std::string>& sets) {
+  std::vector<std::string> taken;
+  for (const std::string& set : sets) taken.emplace_back(FieldOf(set));
   std::vector<GridField> fields;
   for (const std::string& text : request.grids) {
-    absl::StatusOr<GridField> field = ReadGrid(text, base, sets);
-    if (!field.ok()) return Annotate(field.status(), absl::StrCat("--tune ", text));
-    for (const GridField& other : fields) {
-      if (other.field != field->field) continue;
-      return absl::InvalidArgumentError(
-          absl::StrCat("--tune ", text, ": ", field->field, " has a grid already; give it one"));
-    }
-    fields.push_back(*std::move(field));
+    const std::string context = absl::StrCat("--tune ", text);
+    absl::StatusOr<GridField> field = ParseGridField(text);
+    if (!field.ok()) return Annotate(field.status(), context);
+    field->field = FullName(field->field);
+    RM_RETURN_IF_ERROR(Annotate(CheckGrid(*field, base, taken, "--set"), context));
+    RM_RETURN_IF_ERROR(Annotate(AddOnce(*std::move(field), &fields), context));
   }
   return fields;
 }
 
-absl::StatusOr<RunSpec> ArmAt(const RunSpec& base, const std::string& arm,
-                              const std::vector<std::string>& assignments) {
-  RunSpec spec = base;
-  for (const std::string& assignment : assignments) RM_RETURN_IF_ERROR(SetField(assignment, &spec));
-  return MakeArm(absl::StripAsciiWhitespace(arm), spec);
+// The same of a sweep's tuning.
+absl::StatusOr<std::vector<GridField>> ReadGrids(const SweepSpec& sweep, const SweepCells& cells) {
+  std::vector<std::string> taken;
+  for (const SweepCell& cell : cells.cells) {
+    for (const auto& [axis, value] : cell.settings) taken.push_back(axis);
+  }
+  std::vector<GridField> fields;
+  for (const TunedFieldSpec& tuned : sweep.tuning().fields()) {
+    const std::string context = absl::StrCat("tuning of ", tuned.field());
+    absl::StatusOr<GridField> field =
+        MakeGridField(tuned.field(), {tuned.values().begin(), tuned.values().end()});
+    if (!field.ok()) return Annotate(field.status(), context);
+    RM_RETURN_IF_ERROR(Annotate(CheckGrid(*field, sweep.base(), taken, "an axis"), context));
+    RM_RETURN_IF_ERROR(Annotate(AddOnce(*std::move(field), &fields), context));
+  }
+  if (fields.empty())
+    return absl::InvalidArgumentError("tuning: it has no fields; name one with its values");
+  return fields;
 }
 
 // Refuses what --set would refuse.
-absl::Status CheckGridTaken(const RunSpec& base, const std::vector<std::string>& arms,
+absl::Status CheckGridTaken(const RunSpec& base, const std::vector<Settings>& arms,
                             const GridField& field) {
   for (size_t value = 0; value < field.values.size(); ++value) {
-    const std::string assignment = Assignment(field, value);
     std::vector<RunSpec> made;
-    for (const std::string& arm : arms) {
-      RM_ASSIGN_OR_RETURN(made.emplace_back(), ArmAt(base, arm, {assignment}));
+    for (const Settings& arm : arms) {
+      RM_ASSIGN_OR_RETURN(made.emplace_back(), SpecWith(base, With(arm, field, value)));
     }
-    RM_RETURN_IF_ERROR(Annotate(CheckTaken({assignment}, made), "--tune"));
+    RM_RETURN_IF_ERROR(CheckTaken({absl::StrCat(field.field, "=", field.values[value])}, made));
   }
   return absl::OkStatus();
 }
 
 // Whether the field makes a difference to the arm.
-absl::StatusOr<bool> HasField(const RunSpec& base, const std::string& arm, const GridField& field) {
-  RM_ASSIGN_OR_RETURN(const RunSpec a, ArmAt(base, arm, {Assignment(field, 0)}));
-  RM_ASSIGN_OR_RETURN(const RunSpec b, ArmAt(base, arm, {Assignment(field, 1)}));
+absl::StatusOr<bool> HasField(const RunSpec& base, const Settings& arm, const GridField& field) {
+  RM_ASSIGN_OR_RETURN(const RunSpec a, SpecWith(base, With(arm, field, 0)));
+  RM_ASSIGN_OR_RETURN(const RunSpec b, SpecWith(base, With(arm, field, 1)));
   return a.SerializeAsString() != b.SerializeAsString();
-}
-
-std::vector<std::string> AssignmentsOf(const std::vector<GridField>& fields,
-                                       const GridPoint& point) {
-  std::vector<std::string> assignments;
-  for (size_t i = 0; i < fields.size(); ++i) assignments.push_back(Assignment(fields[i], point[i]));
-  return assignments;
 }
 
 // Trains for the budget, and leaves nothing behind but its record.
@@ -126,9 +148,9 @@ class TuningPlanner {
       : resolve_(resolve), inputs_(inputs), plan_(*plan) {}
 
   // Plans what `arm` is tried at, nothing where it learns nothing that counts.
-  absl::Status Add(const std::string& arm, const std::vector<GridField>& fields) {
+  absl::Status Add(const Settings& arm, const std::vector<GridField>& fields) {
     ArmTuning& tuning = plan_.arms.emplace_back();
-    tuning.arm = arm;
+    tuning.settings = arm;
     for (const GridField& field : fields) {
       RM_ASSIGN_OR_RETURN(const bool has_field, HasField(plan_.base, arm, field));
       if (has_field) tuning.fields.push_back(field);
@@ -136,7 +158,7 @@ class TuningPlanner {
     if (tuning.fields.empty()) return absl::OkStatus();
     for (const GridPoint& point : GridPoints(tuning.fields)) {
       absl::StatusOr<size_t> cell = Cell(arm, tuning.fields, point);
-      if (!cell.ok()) return Annotate(cell.status(), absl::StrCat("arm ", arm));
+      if (!cell.ok()) return Annotate(cell.status(), SettingsText(arm));
       if (!IsScored(plan_.runs.cells[*cell].spec)) {
         plan_.runs.cells.resize(*cell);
         tuning.fields.clear();
@@ -149,30 +171,28 @@ class TuningPlanner {
   }
 
  private:
-  absl::StatusOr<size_t> Cell(const std::string& arm, const std::vector<GridField>& fields,
+  absl::StatusOr<size_t> Cell(const Settings& arm, const std::vector<GridField>& fields,
                               const GridPoint& point) {
-    RM_ASSIGN_OR_RETURN(RunSpec spec, ArmAt(plan_.base, arm, AssignmentsOf(fields, point)));
+    PlannedCell cell;
+    cell.settings = With(arm, fields, point);
+    RM_ASSIGN_OR_RETURN(RunSpec spec, SpecWith(plan_.base, cell.settings));
     const int64_t budget = spec.tuning().budget_samples();
     Shorten(budget, &spec);
     RM_ASSIGN_OR_RETURN(RunSpec resolved, resolve_(spec));
     // Only now the size of a step is known.
     const int64_t batch = GlobalBatch(resolved);
     if (budget < batch) {
-      return absl::InvalidArgumentError(absl::StrCat("--budget ", budget, ": one step takes ",
-                                                     batch,
-                                                     " samples; give some hundred times as many"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("a budget of ", budget, " samples to tune with: one step takes ", batch,
+                       " samples; give some hundred times as many"));
     }
     const int64_t steps = CeilDiv(budget, batch);
     spec.mutable_training()->set_steps(steps);
     spec.mutable_training()->set_warmup_steps(
         static_cast<int32_t>(std::min<int64_t>(resolved.training().warmup_steps(), steps - 1)));
-    PlannedCell cell;
     RM_ASSIGN_OR_RETURN(cell.spec, resolve_(spec));
     RM_ASSIGN_OR_RETURN(cell.inputs, inputs_(cell.spec));
     cell.id = CellId(cell.spec, cell.inputs);
-    cell.settings.emplace_back("arm", arm);
-    for (size_t i = 0; i < fields.size(); ++i)
-      cell.settings.emplace_back(fields[i].field, fields[i].values[point[i]]);
     plan_.runs.cells.push_back(std::move(cell));
     return plan_.runs.cells.size() - 1;
   }
@@ -196,13 +216,13 @@ absl::StatusOr<std::map<std::string, RunRecord>> LastRecords(const TuningPlan& p
   return last;
 }
 
-TuningTrial TrialOf(const PlannedCell& cell, const RunRecord& record) {
+TuningTrial TrialOf(const std::vector<GridField>& fields, const GridPoint& point,
+                    const RunRecord& record) {
   TuningTrial trial;
-  for (const auto& [field, value] : cell.settings) {
-    if (field == "arm") continue;
+  for (size_t i = 0; i < fields.size(); ++i) {
     TunedValue* tuned = trial.add_values();
-    tuned->set_field(field);
-    tuned->set_value(value);
+    tuned->set_field(fields[i].field);
+    tuned->set_value(fields[i].values[point[i]]);
   }
   trial.set_status(record.status());
   const RunSummary& summary = record.summary();
@@ -214,9 +234,11 @@ TuningTrial TrialOf(const PlannedCell& cell, const RunRecord& record) {
 absl::StatusOr<TunedArm> ChooseFor(const TuningPlan& plan, const ArmTuning& tuning,
                                    const std::map<std::string, RunRecord>& records) {
   TunedArm arm;
+  arm.settings = tuning.settings;
+  const std::vector<GridPoint> points = GridPoints(tuning.fields);
   std::vector<PointLoss> losses;
-  for (const size_t index : tuning.cells) {
-    const PlannedCell& cell = plan.runs.cells[index];
+  for (size_t i = 0; i < tuning.cells.size(); ++i) {
+    const PlannedCell& cell = plan.runs.cells[tuning.cells[i]];
     const auto found = records.find(cell.id);
     const RunRecord& record = found == records.end() ? RunRecord() : found->second;
     if (record.status() != "ok" && !IsDivergence(record.status())) {
@@ -225,26 +247,54 @@ absl::StatusOr<TunedArm> ChooseFor(const TuningPlan& plan, const ArmTuning& tuni
                        record.status().empty() ? "it was not run" : record.status(),
                        "; nothing is chosen without it, the same command tries it again"));
     }
-    const TuningTrial& trial = arm.trials.emplace_back(TrialOf(cell, record));
+    const TuningTrial& trial = arm.trials.emplace_back(TrialOf(tuning.fields, points[i], record));
     losses.push_back(trial.has_final_loss() ? PointLoss(trial.final_loss()) : PointLoss());
   }
   if (tuning.fields.empty()) {
-    RM_ASSIGN_OR_RETURN(arm.spec, ArmAt(plan.base, tuning.arm, {}));
+    RM_ASSIGN_OR_RETURN(arm.spec, SpecWith(plan.base, tuning.settings));
     return arm;
   }
   const std::optional<Choice> choice = ChooseBest(tuning.fields, losses);
   if (!choice.has_value()) {
     return absl::FailedPreconditionError(
-        absl::StrCat("tuning, arm ", tuning.arm,
+        absl::StrCat("tuning, ", SettingsText(tuning.settings),
                      ": it diverged at every point of the grid; begin the grid lower"));
   }
   TuningTrial& chosen = arm.trials[choice->point];
   chosen.set_chosen(true);
   for (size_t i = 0; i < tuning.fields.size(); ++i)
     chosen.mutable_values(static_cast<int>(i))->set_at_edge(choice->at_edge[i]);
-  const GridPoint point = GridPoints(tuning.fields)[choice->point];
-  RM_ASSIGN_OR_RETURN(arm.spec, ArmAt(plan.base, tuning.arm, AssignmentsOf(tuning.fields, point)));
+  RM_ASSIGN_OR_RETURN(
+      arm.spec, SpecWith(plan.base, With(tuning.settings, tuning.fields, points[choice->point])));
   return arm;
+}
+
+// Plans the tuning of `arms`, each of which is the base with its settings.
+absl::StatusOr<TuningPlan> PlanArms(const RunSpec& base, const std::vector<Settings>& arms,
+                                    const std::vector<GridField>& fields, int64_t budget_samples,
+                                    SpecResolver resolve, InputsSource inputs) {
+  TuningPlan plan;
+  plan.base = base;
+  TuningSpec* tuning = plan.base.mutable_tuning();
+  tuning->set_budget_samples(budget_samples);
+  for (const GridField& field : fields) {
+    RM_RETURN_IF_ERROR(CheckGridTaken(plan.base, arms, field));
+    TunedFieldSpec* tuned = tuning->add_fields();
+    tuned->set_field(field.field);
+    tuned->mutable_values()->Add(field.values.begin(), field.values.end());
+  }
+  TuningPlanner planner(resolve, inputs, &plan);
+  for (const Settings& arm : arms) RM_RETURN_IF_ERROR(planner.Add(arm, fields));
+  if (plan.runs.cells.empty()) {
+    return absl::InvalidArgumentError(
+        "none of the arms learns anything that could be told apart (computing is emulated, "
+        "or they exchange nothing); leave it out");
+  }
+  const uint64_t seed = plan.runs.cells.front().spec.training().seed();
+  plan.runs.name = absl::StrCat("tuning, seed ", seed);
+  plan.runs.seeds = {seed};
+  for (size_t cell = 0; cell < plan.runs.cells.size(); ++cell) plan.runs.order.push_back({cell, 0});
+  return plan;
 }
 
 }  // namespace
@@ -254,27 +304,23 @@ absl::StatusOr<TuningPlan> PlanTuning(const RunSpec& base, const std::vector<std
                                       const TuningRequest& request, SpecResolver resolve,
                                       InputsSource inputs) {
   RM_ASSIGN_OR_RETURN(const std::vector<GridField> fields, ReadGrids(request, base, sets));
-  TuningPlan plan;
-  plan.base = base;
-  TuningSpec* tuning = plan.base.mutable_tuning();
-  tuning->set_budget_samples(request.budget_samples);
-  for (const GridField& field : fields) {
-    RM_RETURN_IF_ERROR(CheckGridTaken(plan.base, arms, field));
-    TunedFieldSpec* tuned = tuning->add_fields();
-    tuned->set_field(field.field);
-    tuned->mutable_values()->Add(field.values.begin(), field.values.end());
-  }
-  TuningPlanner planner(resolve, inputs, &plan);
-  for (const std::string& arm : arms) RM_RETURN_IF_ERROR(planner.Add(arm, fields));
-  if (plan.runs.cells.empty()) {
-    return absl::InvalidArgumentError(
-        "--tune: none of the arms learns anything that could be told apart (computing is emulated, "
-        "or they exchange nothing); leave it out");
-  }
-  const uint64_t seed = plan.runs.cells.front().spec.training().seed();
-  plan.runs.name = absl::StrCat("tuning, seed ", seed);
-  plan.runs.seeds = {seed};
-  for (size_t cell = 0; cell < plan.runs.cells.size(); ++cell) plan.runs.order.push_back({cell, 0});
+  std::vector<Settings> settings;
+  for (const std::string& arm : arms)
+    settings.push_back({{"arm", std::string(absl::StripAsciiWhitespace(arm))}});
+  absl::StatusOr<TuningPlan> plan =
+      PlanArms(base, settings, fields, request.budget_samples, resolve, inputs);
+  if (!plan.ok()) return Annotate(plan.status(), "--tune");
+  return plan;
+}
+
+absl::StatusOr<TuningPlan> PlanTuning(const SweepSpec& sweep, const SweepCells& cells,
+                                      SpecResolver resolve, InputsSource inputs) {
+  RM_ASSIGN_OR_RETURN(const std::vector<GridField> fields, ReadGrids(sweep, cells));
+  std::vector<Settings> settings;
+  for (const SweepCell& cell : cells.cells) settings.push_back(cell.settings);
+  absl::StatusOr<TuningPlan> plan =
+      PlanArms(sweep.base(), settings, fields, sweep.tuning().budget_samples(), resolve, inputs);
+  if (!plan.ok()) return Annotate(plan.status(), "tuning");
   return plan;
 }
 
@@ -301,8 +347,8 @@ std::vector<std::string> EdgeWarnings(const std::vector<TunedArm>& arms) {
     for (const TuningTrial& trial : arm.trials) {
       for (const TunedValue& tuned : trial.values()) {
         if (!tuned.at_edge()) continue;
-        warnings.push_back(absl::StrCat("arm ", arm.spec.name(), ": the best ", tuned.field(), ", ",
-                                        tuned.value(),
+        warnings.push_back(absl::StrCat(SettingsText(arm.settings), ": the best ", tuned.field(),
+                                        ", ", tuned.value(),
                                         ", lies on the edge of its grid, and a better one may lie "
                                         "beyond it; widen the grid"));
       }

@@ -8,23 +8,25 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "experiments/program/store/store.h"
+#include "experiments/study/sweep/cells.h"
 #include "experiments/study/sweep/run_sweep.h"
 #include "experiments/study/sweep/sweep_plan.h"
 #include "experiments/study/tune/grid.h"
 #include "proto/run_record.pb.h"
 #include "proto/run_spec.pb.h"
+#include "proto/sweep_spec.pb.h"
 
 namespace ringmaster {
 
-// What --tune and --budget ask for.
+// What `compare --tune` and --budget ask for.
 struct TuningRequest {
   std::vector<std::string> grids;  // ParseGridField
   int64_t budget_samples = 0;      // for each point, of all workers together
 };
 
-// One arm's part of a tuning.
+// One arm's part of a tuning, or one cell's of a sweep.
 struct ArmTuning {
-  std::string arm;
+  Settings settings;              // what makes it of the base: {"arm", "ring"}, and more
   std::vector<GridField> fields;  // of the grid, those that the arm has; none: nothing is tuned
   std::vector<size_t> cells;  // by point: index of TuningPlan::runs.cells; empty where no fields
 };
@@ -48,16 +50,22 @@ absl::StatusOr<TuningPlan> PlanTuning(const RunSpec& base, const std::vector<std
                                       const TuningRequest& request, SpecResolver resolve,
                                       InputsSource inputs);
 
-// An arm as it is compared.
+// The same for `cells` of `sweep`, which has a tuning: each cell is tuned, as an arm is.
+// InvalidArgument as above, with what the sweep says; a tuned field may be no axis'.
+absl::StatusOr<TuningPlan> PlanTuning(const SweepSpec& sweep, const SweepCells& cells,
+                                      SpecResolver resolve, InputsSource inputs);
+
+// An arm as it is compared, or a cell as it is run.
 struct TunedArm {
+  Settings settings;                // ArmTuning's
   RunSpec spec;                     // with its best values; not resolved
   std::vector<TuningTrial> trials;  // empty: nothing was tuned
 };
 
 // Runs what `store` does not have of the plan (run_sweep.h), and chooses each arm's best point
-// (choice.h). A run that failed otherwise than by divergence is tried again by the next call.
-// FailedPrecondition: an arm diverged at every point. Unavailable: a run failed otherwise.
-// Cancelled: interrupted. Else the store's errors.
+// (choice.h); the result is by arm of the plan. A run that failed otherwise than by divergence is
+// tried again by the next call. FailedPrecondition: an arm diverged at every point. Unavailable: a
+// run failed otherwise. Cancelled: interrupted. Else the store's errors.
 absl::StatusOr<std::vector<TunedArm>> RunTuning(const TuningPlan& plan, Store& store,
                                                 const SweepOptions& options, SweepWatcher& watcher);
 

@@ -12,7 +12,7 @@
 #include "common/codec/blocks/onebit_blocks.h"
 #include "common/codec/blocks/topk_blocks.h"
 #include "common/codec/codec.h"
-#include "common/codec/loops.h"
+#include "common/codec/loops/loops.h"
 #include "gtest/gtest.h"
 #include "proto/run_spec.pb.h"
 #include "tests/common/codec/host_launcher.h"
@@ -208,9 +208,9 @@ TEST(HalfOf, RoundsAsTheProcessorDoes) {
     }
   }
   std::vector<std::byte> halves(2 * values.size());
-  Avx2Loops().encode_halves(values.data(), values.size(), halves.data());
+  Avx2Loops().encode_halves(values.data(), values.size(), {}, halves.data());
   std::vector<float> decoded(values.size());
-  Avx2Loops().decode_halves(halves.data(), values.size(), decoded.data());
+  Avx2Loops().decode_halves(halves.data(), values.size(), {}, decoded.data());
   size_t wrong = 0, wrong_back = 0;
   for (size_t i = 0; i < values.size(); ++i) {
     uint16_t half;

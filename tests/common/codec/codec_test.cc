@@ -12,48 +12,16 @@
 #include "absl/strings/match.h"
 #include "common/base/random.h"
 #include "gtest/gtest.h"
-#include "proto/run_spec.pb.h"
+#include "tests/common/codec/encodings.h"
 
 namespace ringmaster {
 namespace {
 
-using Floats = std::vector<float>;
-using Encoded = std::vector<std::byte>;
-
+// Density 0.1 unless told otherwise.
 std::unique_ptr<Codec> Create(const std::string& name, double density = 0.1) {
-  CodecSpec spec;
-  spec.set_name(name);
+  CodecSpec spec = SpecOf(name);
   spec.set_density(density);
-  SetCodecDefaults(&spec);
-  absl::StatusOr<std::unique_ptr<Codec>> codec = CreateCodec(spec);
-  EXPECT_TRUE(codec.ok()) << codec.status();
-  return *std::move(codec);
-}
-
-Encoded Encode(const Codec& codec, const Floats& in) {
-  Encoded out(codec.MaxEncodedBytes(in.size()));
-  out.resize(codec.Encode({}, in, absl::MakeSpan(out)));
-  return out;
-}
-
-Floats Decode(const Codec& codec, const Encoded& encoded, size_t count) {
-  Floats out(count, NAN);
-  const absl::Status status = codec.Decode({}, encoded, absl::MakeSpan(out));
-  EXPECT_TRUE(status.ok()) << status;
-  return out;
-}
-
-Floats RandomFloats(size_t count, uint64_t seed) {
-  Random random(seed);
-  Floats values(count);
-  for (float& value : values) value = random.Normal();
-  return values;
-}
-
-double Energy(const Floats& values) {
-  double sum = 0;
-  for (const float value : values) sum += static_cast<double>(value) * value;
-  return sum;
+  return Create(spec);
 }
 
 double ResidualEnergy(const Floats& in, const Floats& decoded) {
@@ -68,23 +36,13 @@ struct Pair {
   float value;
 };
 
-Encoded Wire(const std::vector<Pair>& pairs) {
-  Encoded bytes(8 * pairs.size());
+Bytes Wire(const std::vector<Pair>& pairs) {
+  Bytes bytes(8 * pairs.size());
   for (size_t i = 0; i < pairs.size(); ++i) {
     std::memcpy(&bytes[8 * i], &pairs[i].index, 4);
     std::memcpy(&bytes[8 * i + 4], &pairs[i].value, 4);
   }
   return bytes;
-}
-
-void ExpectRefused(const Codec& codec, const Encoded& bytes, size_t count,
-                   const std::string& text) {
-  Floats out(count);
-  for (const absl::Status& status : {codec.Decode({}, bytes, absl::MakeSpan(out)),
-                                     codec.DecodeAdd({}, bytes, absl::MakeSpan(out))}) {
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-    EXPECT_TRUE(absl::StrContains(status.message(), text)) << status << "\nlacks: " << text;
-  }
 }
 
 TEST(Codec, WireSizesAreThoseOfTheFormulae) {
@@ -126,7 +84,7 @@ TEST(Fp16, ErrorIsWithinTheBoundAndBeyondTheRangeItSaturates) {
 }
 
 TEST(Fp16, ASumThatLeftTheRangeIsRefused) {
-  const Encoded infinite = {std::byte{0}, std::byte{0}, std::byte{0x00}, std::byte{0x7C}};
+  const Bytes infinite = {std::byte{0}, std::byte{0}, std::byte{0x00}, std::byte{0x7C}};
   ExpectRefused(*Create("fp16"), infinite, 2, "value 1 of 2 is not finite");
 }
 
@@ -151,8 +109,8 @@ TEST(Topk, KeepsTheLargestExactlyAndWithinTheBound) {
     Floats expected(count, 0.0f);
     for (size_t i = 0; i < kept; ++i) expected[order[i]] = in[order[i]];
     ASSERT_EQ(out, expected) << "seed " << seed;
-    const double bound = (1 - static_cast<double>(kept) / count) * Energy(in);
-    ASSERT_LE(ResidualEnergy(in, out), bound + 1e-12 * Energy(in)) << "seed " << seed;
+    const double bound = (1 - static_cast<double>(kept) / count) * SquaredNorm(in);
+    ASSERT_LE(ResidualEnergy(in, out), bound + 1e-12 * SquaredNorm(in)) << "seed " << seed;
   }
 }
 
@@ -191,7 +149,7 @@ TEST(Topk, RefusesPairsThatEncodeDoesNotWrite) {
 
 TEST(Onebit, SendsTheMeanMagnitudeAndTheSigns) {
   const auto codec = Create("onebit");
-  const Encoded encoded = Encode(*codec, {1, -2, 3, -4, 0, 0, 0, 0, -10});
+  const Bytes encoded = Encode(*codec, {1, -2, 3, -4, 0, 0, 0, 0, -10});
   float scale;
   std::memcpy(&scale, encoded.data(), 4);
   EXPECT_EQ(scale, static_cast<float>(20.0 / 9));
@@ -209,7 +167,8 @@ TEST(Onebit, TheResidualHasTheEnergyOfTheFormula) {
     double l1 = 0;
     for (const float value : in) l1 += std::fabs(value);
     // The scale is rounded to float once: a relative 2^-24 of it.
-    EXPECT_NEAR(ResidualEnergy(in, out), Energy(in) - l1 * l1 / count, 0x1p-22 * Energy(in))
+    EXPECT_NEAR(ResidualEnergy(in, out), SquaredNorm(in) - l1 * l1 / count,
+                0x1p-22 * SquaredNorm(in))
         << count;
   }
 }
@@ -217,11 +176,11 @@ TEST(Onebit, TheResidualHasTheEnergyOfTheFormula) {
 TEST(Onebit, RefusesAScaleOrSignsThatEncodeDoesNotWrite) {
   const auto codec = Create("onebit");
   for (const float scale : {NAN, INFINITY, -1.0f, -0.0f}) {
-    Encoded bytes(6);
+    Bytes bytes(6);
     std::memcpy(bytes.data(), &scale, 4);
     ExpectRefused(*codec, bytes, 9, "scale");
   }
-  Encoded bytes(6);
+  Bytes bytes(6);
   bytes[5] = std::byte{0x02};
   ExpectRefused(*codec, bytes, 9, "signs beyond the 9 floats");
 }

@@ -7,81 +7,23 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
-#include "common/base/random.h"
 #include "common/codec/codec.h"
-#include "common/codec/error_feedback.h"
 #include "gtest/gtest.h"
-#include "proto/run_spec.pb.h"
+#include "tests/common/codec/encodings.h"
 
 namespace ringmaster {
 namespace {
 
-using Floats = std::vector<float>;
-using Encoded = std::vector<std::byte>;
-
-CodecSpec SpecOf(const std::string& name) {
-  CodecSpec spec;
-  spec.set_name(name);
-  SetCodecDefaults(&spec);
-  return spec;
-}
-
-std::unique_ptr<Codec> Create(const CodecSpec& spec) {
-  auto codec = CreateCodec(spec);
-  EXPECT_TRUE(codec.ok()) << codec.status();
-  return *std::move(codec);
-}
-std::unique_ptr<Codec> Create(const std::string& name) { return Create(SpecOf(name)); }
-
-Encoded Encode(const Codec& codec, const Floats& in, uint64_t seed = 1) {
-  Encoded out(codec.MaxEncodedBytes(static_cast<int64_t>(in.size())));
-  CodecStream stream;
-  stream.run_seed = seed;
-  out.resize(codec.Encode(stream, in, absl::MakeSpan(out)));
-  return out;
-}
-
-Floats Decode(const Codec& codec, const Encoded& encoded, size_t count) {
-  Floats out(count, NAN);
-  const absl::Status status = codec.Decode({}, encoded, absl::MakeSpan(out));
-  EXPECT_TRUE(status.ok()) << status;
-  return out;
-}
-
-Floats RandomFloats(size_t count, uint64_t seed) {
-  Random random(seed);
-  Floats values(count);
-  for (float& value : values) value = random.Normal();
-  return values;
-}
-
-double Energy(const Floats& values) {
-  double energy = 0;
-  for (const float value : values) energy += static_cast<double>(value) * value;
-  return energy;
-}
-
-float FloatAt(const Encoded& encoded, size_t at) {
+float FloatAt(const Bytes& encoded, size_t at) {
   float value;
   std::memcpy(&value, encoded.data() + at, sizeof(value));
   return value;
 }
 
-Encoded Bytes(const std::vector<int>& values) {
-  Encoded bytes;
+Bytes BytesOf(const std::vector<int>& values) {
+  Bytes bytes;
   for (const int value : values) bytes.push_back(static_cast<std::byte>(value));
   return bytes;
-}
-
-void ExpectRefused(const Codec& codec, const Encoded& bytes, size_t count,
-                   const std::string& text) {
-  Floats out(count);
-  for (const absl::Status& status : {codec.Decode({}, bytes, absl::MakeSpan(out)),
-                                     codec.DecodeAdd({}, bytes, absl::MakeSpan(out))}) {
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-    EXPECT_TRUE(absl::StrContains(status.message(), text)) << status << "\nlacks: " << text;
-  }
 }
 
 TEST(DenseCodecs, HaveTheWireSizesOfTheFormulae) {
@@ -106,12 +48,12 @@ TEST(DenseCodecs, HaveTheWireSizesOfTheFormulae) {
 
 TEST(Int4, SendsAUnitAndNibblesWithTheFirstElementLowest) {
   const auto codec = Create("int4");
-  const Encoded encoded = Encode(*codec, {7, -7, 2.5f, -1, 3.5f});
+  const Bytes encoded = Encode(*codec, {7, -7, 2.5f, -1, 3.5f});
   EXPECT_EQ(FloatAt(encoded, 0), 1.0f);
   // 7, -7, 2 (a tie goes to even), -1, 4
-  EXPECT_EQ(Encoded(encoded.begin() + 4, encoded.end()), Bytes({0x97, 0xF2, 0x04}));
+  EXPECT_EQ(Bytes(encoded.begin() + 4, encoded.end()), BytesOf({0x97, 0xF2, 0x04}));
   EXPECT_EQ(Decode(*codec, encoded, 5), (Floats{7, -7, 2, -1, 4}));
-  Encoded bent = encoded;
+  Bytes bent = encoded;
   bent[4] = std::byte{0x98};
   ExpectRefused(*codec, bent, 5, "whole numbers of -8 to 4");
   bent = encoded;
@@ -131,11 +73,11 @@ TEST(Int8, HasAScaleForEveryBlock) {
   CodecSpec spec = SpecOf("int8");
   spec.set_block(3);
   const auto codec = Create(spec);
-  const Encoded encoded = Encode(*codec, {127, 1, -127, 0.5f, -0.25f, 0, 0});
+  const Bytes encoded = Encode(*codec, {127, 1, -127, 0.5f, -0.25f, 0, 0});
   EXPECT_EQ(FloatAt(encoded, 0), 1.0f);
   EXPECT_EQ(FloatAt(encoded, 4), 0.5f / 127);
   EXPECT_EQ(FloatAt(encoded, 8), 0.0f);
-  EXPECT_EQ(Encoded(encoded.begin() + 12, encoded.end()), Bytes({127, 1, 129, 127, 192, 0, 0}));
+  EXPECT_EQ(Bytes(encoded.begin() + 12, encoded.end()), BytesOf({127, 1, 129, 127, 192, 0, 0}));
 }
 
 TEST(Bf16, RoundsToEvenAndSaturates) {
@@ -144,32 +86,32 @@ TEST(Bf16, RoundsToEvenAndSaturates) {
   const Floats in = {1 + 0x1p-8f, 1 + 0x3p-8f, -1.0f, 3.4e38f, 1e-42f};
   EXPECT_EQ(Decode(*codec, Encode(*codec, in), 5),
             (Floats{1.0f, 1 + 0x1p-6f, -1.0f, 0x1.FEp127f, 0.0f}));
-  ExpectRefused(*codec, Bytes({0, 0, 0x80, 0x7F}), 2, "value 1 of 2 is not finite");
+  ExpectRefused(*codec, BytesOf({0, 0, 0x80, 0x7F}), 2, "value 1 of 2 is not finite");
 }
 
 TEST(Natural, SendsExponentsAndSigns) {
   const auto codec = Create("natural");
-  const Encoded encoded = Encode(*codec, {1, -2, 0, 0.5f, -1, 4, 8, 16, -32});
-  EXPECT_EQ(encoded, Bytes({127, 128, 0, 126, 127, 129, 130, 131, 132, 0x12, 0x01}));
-  ExpectRefused(*codec, Bytes({127, 255, 0}), 2, "value 1 of 2 is not finite");
-  ExpectRefused(*codec, Bytes({127, 127, 4}), 2, "signs beyond the 2 floats");
+  const Bytes encoded = Encode(*codec, {1, -2, 0, 0.5f, -1, 4, 8, 16, -32});
+  EXPECT_EQ(encoded, BytesOf({127, 128, 0, 126, 127, 129, 130, 131, 132, 0x12, 0x01}));
+  ExpectRefused(*codec, BytesOf({127, 255, 0}), 2, "value 1 of 2 is not finite");
+  ExpectRefused(*codec, BytesOf({127, 127, 4}), 2, "signs beyond the 2 floats");
 }
 
 TEST(Signsgd, SendsSignsAndSaysWhatIsNotFinite) {
   const auto codec = Create("signsgd");
-  const Encoded encoded = Encode(*codec, {1, -2, 1e-30f, -4, 0, 0, 0, -1e9f});
-  EXPECT_EQ(encoded, Bytes({0x8A, 0}));
+  const Bytes encoded = Encode(*codec, {1, -2, 1e-30f, -4, 0, 0, 0, -1e9f});
+  EXPECT_EQ(encoded, BytesOf({0x8A, 0}));
   EXPECT_EQ(Decode(*codec, encoded, 8), (Floats{1, -1, 1, -1, 1, 1, 1, -1}));
   ExpectRefused(*codec, Encode(*codec, {1, NAN, 1}), 3, "one of 3 values is not finite");
-  ExpectRefused(*codec, Bytes({0x10}), 3, "bits beyond the 3 signs");
+  ExpectRefused(*codec, BytesOf({0x10}), 3, "bits beyond the 3 signs");
 }
 
 TEST(Seide, SendsTheMeanOfEachSign) {
   const auto codec = Create("seide");
-  const Encoded encoded = Encode(*codec, {1, -2, 3, -4, 0, 0, 0, 0, -9});
+  const Bytes encoded = Encode(*codec, {1, -2, 3, -4, 0, 0, 0, 0, -9});
   EXPECT_EQ(FloatAt(encoded, 0), static_cast<float>(4.0 / 6));
   EXPECT_EQ(FloatAt(encoded, 4), 5.0f);
-  EXPECT_EQ(Encoded(encoded.begin() + 8, encoded.end()), Bytes({0x0A, 0x01}));
+  EXPECT_EQ(Bytes(encoded.begin() + 8, encoded.end()), BytesOf({0x0A, 0x01}));
   // Two means leave no more than one: 1-bit SGD against the mean magnitude, on values whose mean is
   // not 0.
   Floats in = RandomFloats(1000, 4);
@@ -178,7 +120,7 @@ TEST(Seide, SendsTheMeanOfEachSign) {
     const auto other = Create(name);
     Floats out = Decode(*other, Encode(*other, in), in.size());
     for (size_t i = 0; i < in.size(); ++i) out[i] -= in[i];
-    return Energy(out);
+    return SquaredNorm(out);
   };
   EXPECT_LT(left("seide"), 0.97 * left("onebit"));
 }
@@ -195,10 +137,10 @@ TEST(ScaledFp16, KeepsItsPrecisionAtEveryMagnitude) {
     for (size_t i = 0; i < in.size(); ++i)
       ASSERT_LE(std::fabs(in[i] - out[i]), 0x1p-11 * std::fabs(in[i])) << exponent;
   }
-  const Encoded encoded = Encode(*codec, {3.0f});
+  const Bytes encoded = Encode(*codec, {3.0f});
   EXPECT_EQ(FloatAt(encoded, 0), 0x1p13f);
   for (const float scale : {3.0f, -1.0f, 0.0f, NAN, 0x1p127f, 0x1p-114f}) {
-    Encoded bent = encoded;
+    Bytes bent = encoded;
     std::memcpy(bent.data(), &scale, sizeof(scale));
     ExpectRefused(*codec, bent, 1, "scale");
   }
@@ -214,10 +156,11 @@ Variance VarianceOf(const CodecSpec& spec, int draws) {
   Variance variance;
   for (int draw = 0; draw < draws; ++draw) {
     const Floats in = RandomFloats(512, 1000 + static_cast<uint64_t>(draw));
-    Floats out = Decode(*codec, Encode(*codec, in, static_cast<uint64_t>(draw)), in.size());
+    Floats out = Sent(*codec, in, {{static_cast<uint64_t>(draw)}});
     for (size_t i = 0; i < in.size(); ++i) out[i] -= in[i];
-    variance.measured += Energy(out) / Energy(in) / draws;
-    variance.bound += FindCodec(spec.name())->oracle->variance_bound(spec, in) / Energy(in) / draws;
+    variance.measured += SquaredNorm(out) / SquaredNorm(in) / draws;
+    variance.bound +=
+        FindCodec(spec.name())->oracle->variance_bound(spec, in) / SquaredNorm(in) / draws;
   }
   return variance;
 }
@@ -266,7 +209,7 @@ TEST(CodecsThatDraw, FollowTheStreamAlone) {
       stream.step = step;
       stream.lot = step;
       stream.slice = slice;
-      Encoded out(codec->MaxEncodedBytes(static_cast<int64_t>(in.size())));
+      Bytes out(codec->MaxEncodedBytes(static_cast<int64_t>(in.size())));
       out.resize(codec->Encode(stream, in, absl::MakeSpan(out)));
       return out;
     };

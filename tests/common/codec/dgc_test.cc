@@ -11,7 +11,7 @@
 #include "common/codec/dgc_memory.h"
 #include "common/codec/memory.h"
 #include "gtest/gtest.h"
-#include "proto/run_spec.pb.h"
+#include "proto/codec_spec.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -1,4 +1,4 @@
-#include "common/codec/loops.h"
+#include "common/codec/loops/loops.h"
 
 #include <algorithm>
 #include <cmath>
@@ -45,14 +45,15 @@ bool SameBits(const Floats& a, const Floats& b) {
 
 // Everything the loops make of `in` and `residual`.
 struct Outcome {
-  Bytes halves, corrected_halves;
-  Floats left_by_halves, decoded_halves, added_halves;
+  Bytes halves, corrected_halves, scaled_halves;
+  Floats left_by_halves, decoded_halves, added_halves, added_scaled;
   std::vector<uint8_t> signs, corrected_signs;
   double sum = 0, corrected_sum = 0;
   Floats corrected, unpacked, added_signs;
   std::vector<int32_t> indices, corrected_indices;
   Floats values, corrected_values, corrected_by_collect;
   bool corrected_is_finite = false, decoded_is_finite = false, added_is_finite = false;
+  bool scaled_is_within = false;
 };
 
 Outcome RunLoops(const CodecLoops& loops, const Floats& in, const Floats& residual, int32_t above) {
@@ -60,14 +61,19 @@ Outcome RunLoops(const CodecLoops& loops, const Floats& in, const Floats& residu
   Outcome out;
   out.halves.resize(2 * n);
   out.corrected_halves.resize(2 * n);
-  loops.encode_halves(in.data(), n, out.halves.data());
+  loops.encode_halves(in.data(), n, {}, out.halves.data());
   out.left_by_halves = residual;
   out.corrected_is_finite = loops.encode_halves_corrected(in.data(), out.left_by_halves.data(), n,
                                                           out.corrected_halves.data());
   out.decoded_halves.resize(n);
-  out.decoded_is_finite = loops.decode_halves(out.halves.data(), n, out.decoded_halves.data());
+  out.decoded_is_finite = loops.decode_halves(out.halves.data(), n, {}, out.decoded_halves.data());
   out.added_halves = residual;
-  out.added_is_finite = loops.add_halves(out.halves.data(), n, out.added_halves.data());
+  out.added_is_finite = loops.add_halves(out.halves.data(), n, {}, out.added_halves.data());
+  out.scaled_halves.resize(2 * n);
+  loops.encode_halves(in.data(), n, {0x1p7f, 100}, out.scaled_halves.data());
+  out.added_scaled = residual;
+  out.scaled_is_within =
+      loops.add_halves(out.scaled_halves.data(), n, {-0x1p-7f, 99}, out.added_scaled.data());
 
   out.signs.assign((n + 7) / 8, 0xFF);
   out.corrected_signs = out.signs;
@@ -106,6 +112,9 @@ void ExpectSame(const Outcome& a, const Outcome& b, const std::string& what) {
   EXPECT_TRUE(SameBits(a.left_by_halves, b.left_by_halves)) << what;
   EXPECT_TRUE(SameBits(a.decoded_halves, b.decoded_halves)) << what;
   EXPECT_TRUE(SameBits(a.added_halves, b.added_halves)) << what;
+  EXPECT_EQ(a.scaled_halves, b.scaled_halves) << what;
+  EXPECT_TRUE(SameBits(a.added_scaled, b.added_scaled)) << what;
+  EXPECT_EQ(a.scaled_is_within, b.scaled_is_within) << what;
   EXPECT_EQ(a.corrected_is_finite, b.corrected_is_finite) << what;
   EXPECT_EQ(a.decoded_is_finite, b.decoded_is_finite) << what;
   EXPECT_EQ(a.added_is_finite, b.added_is_finite) << what;
@@ -179,7 +188,7 @@ bool IsFiniteHalf(uint16_t bits) { return (bits & 0x7C00) != 0x7C00; }
 
 std::vector<uint16_t> EncodedHalves(const CodecLoops& loops, const Floats& in) {
   std::vector<uint16_t> halves(in.size());
-  loops.encode_halves(in.data(), in.size(), reinterpret_cast<std::byte*>(halves.data()));
+  loops.encode_halves(in.data(), in.size(), {}, reinterpret_cast<std::byte*>(halves.data()));
   return halves;
 }
 
@@ -191,7 +200,7 @@ TEST(CodecLoops, EveryFiniteHalfSurvivesTheWayThroughFloat) {
   for (const CodecLoops* loops : EverySet()) {
     Floats floats(all.size());
     EXPECT_FALSE(loops->decode_halves(reinterpret_cast<const std::byte*>(all.data()), all.size(),
-                                      floats.data()));
+                                      {}, floats.data()));
     const std::vector<uint16_t> back = EncodedHalves(*loops, floats);
     for (size_t i = 0; i < all.size(); ++i) {
       if (!IsFiniteHalf(all[i])) {
@@ -227,12 +236,31 @@ TEST(CodecLoops, HalvesAreAddedAsFloats) {
       const std::vector<uint16_t> a = EncodedHalves(*loops, OrdinaryFloats(count, 4));
       const std::vector<uint16_t> b = EncodedHalves(*loops, OrdinaryFloats(count, 5));
       Floats sums(count);
+      EXPECT_TRUE(loops->decode_halves(reinterpret_cast<const std::byte*>(a.data()), count, {},
+                                       sums.data()));
       EXPECT_TRUE(
-          loops->decode_halves(reinterpret_cast<const std::byte*>(a.data()), count, sums.data()));
-      EXPECT_TRUE(
-          loops->add_halves(reinterpret_cast<const std::byte*>(b.data()), count, sums.data()));
+          loops->add_halves(reinterpret_cast<const std::byte*>(b.data()), count, {}, sums.data()));
       for (size_t i = 0; i < count; ++i)
         ASSERT_EQ(sums[i], static_cast<float>(HalfValue(a[i]) + HalfValue(b[i])));
+    }
+  }
+}
+
+TEST(CodecLoops, ScaledHalvesStopAtTheirLargestAndAreRefusedAboveIt) {
+  for (const CodecLoops* loops : EverySet()) {
+    for (const size_t count : {3, 16, 29}) {
+      Floats in(count, 0.75f), out(count, 1.0f);
+      in.back() = -40.0f;
+      std::vector<uint16_t> halves(count);
+      std::byte* const bytes = reinterpret_cast<std::byte*>(halves.data());
+      loops->encode_halves(in.data(), count, {4, 100}, bytes);
+      for (size_t i = 0; i < count; ++i)
+        ASSERT_EQ(HalfValue(halves[i]), i + 1 < count ? 3.0 : -100.0) << loops->name;
+      EXPECT_TRUE(loops->add_halves(bytes, count, {0.25f, 100}, out.data()));
+      for (size_t i = 0; i < count; ++i) ASSERT_EQ(out[i], i + 1 < count ? 1.75f : -24.0f);
+      EXPECT_TRUE(loops->decode_halves(bytes, count, {0.25f, 100}, out.data()));
+      for (size_t i = 0; i < count; ++i) ASSERT_EQ(out[i], i + 1 < count ? 0.75f : -25.0f);
+      EXPECT_FALSE(loops->decode_halves(bytes, count, {0.25f, 99}, out.data())) << count;
     }
   }
 }

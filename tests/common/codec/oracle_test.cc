@@ -7,7 +7,7 @@
 #include "common/codec/codec.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "proto/run_spec.pb.h"
+#include "proto/codec_spec.pb.h"
 
 namespace ringmaster {
 namespace {

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -11,7 +13,7 @@
 #include "common/codec/codec.h"
 #include "common/codec/reducer.h"
 #include "common/params/param_layout.h"
-#include "proto/run_spec.pb.h"
+#include "proto/codec_spec.pb.h"
 
 namespace ringmaster {
 
@@ -20,11 +22,15 @@ class ReducerCluster {
  public:
   using Arena = std::vector<float>;
 
+  // Of the codec that `spec` names.
   ReducerCluster(const CodecSpec& spec, const ParamLayout& layout, int32_t ranks, uint64_t seed)
       : layout_(layout) {
     for (int32_t rank = 0; rank < ranks; ++rank)
       reducers_.push_back(*FindReducer(spec.name())->create(spec, layout_, seed));
   }
+  // Of these, one for each rank.
+  ReducerCluster(std::vector<std::unique_ptr<Reducer>> reducers, const ParamLayout& layout)
+      : layout_(layout), reducers_(std::move(reducers)) {}
 
   // Sums the scaled gradients, one arena for each rank, in place. The buckets' rounds are mixed:
   // all buckets are under way at once.

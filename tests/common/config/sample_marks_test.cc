@@ -96,7 +96,9 @@ TEST(MarkCopies, OfAnAverageEveryWorkerKeepsOne) {
   for (const std::string& arm : AllArms()) {
     RunSpec spec = SpecOf(DescribeArm(arm).spec, 6, 101);
     const SchemeTraits traits = DescribeArm(arm).traits;
-    const bool is_average = traits.replicas == Replicas::kOnAverage && traits.collective.empty();
+    // A center is one, at servers or at every worker.
+    const bool is_average = traits.replicas == Replicas::kOnAverage && traits.collective.empty() &&
+                            traits.servers == 0;
     const bool is_local = traits.exchanged == Exchanged::kWeightsAfter;
     EXPECT_EQ(MarkHolders(spec), is_average || is_local ? traits.workers : 1) << arm;
     if (MarkHolders(spec) == 1) continue;

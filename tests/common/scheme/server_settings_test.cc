@@ -49,6 +49,8 @@ TEST(ServerSettings, EachWrongOneIsOneErrorThatSaysWhatToTakeInstead) {
        "leave it out, or use consistency ASYNCHRONOUS"},
       {"ssp", [](ParameterServerSpec* ps) { ps->set_local_steps(4); },
        "leave it out, or use consistency ASYNCHRONOUS"},
+      {"dc-async", [](ParameterServerSpec* ps) { ps->mutable_down_codec()->set_name("topk"); },
+       "with down_codec these are not what the server had; leave one of them out"},
       {"geo", [](ParameterServerSpec* ps) { ps->mutable_delay_compensation(); },
        "with local_steps none is pushed"},
       {"ps", [](ParameterServerSpec* ps) { ps->mutable_delay_compensation(); },
@@ -73,6 +75,16 @@ TEST(ServerSettings, WhatIsLegalIsNoError) {
   EXPECT_EQ(ProblemsOf("ssp", [](ParameterServerSpec* ps) { ps->mutable_delay_compensation(); }),
             "");
   EXPECT_EQ(ProblemsOf("geo", [](ParameterServerSpec* ps) { ps->set_local_steps(1); }), "");
+  const auto encodes = [](ParameterServerSpec* ps) { ps->mutable_down_codec()->set_name("topk"); };
+  for (const ArmInfo& arm : Arms()) {
+    const RunSpec spec = *MakeArm(arm.name, RunSpec());
+    if (!spec.strategy().has_parameter_server()) continue;
+    const bool compensates = spec.strategy().parameter_server().has_delay_compensation();
+    EXPECT_EQ(ProblemsOf(arm.name, encodes).empty(), !compensates) << arm.name;
+  }
+  EXPECT_EQ(ProblemsOf("dc-async",
+                       [](ParameterServerSpec* ps) { ps->mutable_down_codec()->set_name("none"); }),
+            "");
 }
 
 TEST(ServerSettings, AFileOfBatchesNeedsThatNoStepIsSkipped) {

@@ -84,6 +84,7 @@ const std::map<std::string, Expected>& Table() {
       {"gossip", {"gossip", 4, 0, false, 4, kAround, kTogether, "", ""}},
       {"gossip-exponential", {"gossip", 4, 0, false, 4, kAround, kTogether, "", ""}},
       {"easgd", {"elastic", 4, 0, false, 4, kAround, kTogether, "ring", ""}},
+      {"easgd-async", {"elastic", 4, 1, false, 5, kAround, kOnArrival, "", ""}},
   };
   return table;
 }
@@ -114,12 +115,16 @@ TEST(SchemeTraits, OfEveryArmAreThoseOfTheTable) {
     // Who updates alone divides by its own batches; what it exchanges are weights, or how far it
     // has come.
     const bool exchanges_weights = traits.exchanged != Exchanged::kGradients;
-    EXPECT_EQ(exchanges_weights,
-              std::set<std::string>({"local_sgd", "gossip", "elastic"}).count(expected.scheme) > 0);
+    EXPECT_EQ(
+        exchanges_weights,
+        expected.servers == 0 &&
+            std::set<std::string>({"local_sgd", "gossip", "elastic"}).count(expected.scheme) > 0);
     const bool alone = is_solo || exchanges_weights || traits.local_steps > 0;
     EXPECT_EQ(traits.divisor, alone ? Divisor::kOwnBatches : Divisor::kAllBatches);
     EXPECT_EQ(traits.gossip.has_value(), std::string(expected.scheme) == "gossip");
-    EXPECT_EQ(traits.local_steps, std::string(arm.name) == "geo" ? 4 : 0);
+    const bool is_elastic = std::string(arm.name) == "easgd-async";
+    EXPECT_EQ(traits.local_steps, is_elastic ? 10 : std::string(arm.name) == "geo" ? 4 : 0);
+    EXPECT_EQ(traits.attraction, is_elastic ? 0.9 / kWorkers : 0);
     EXPECT_EQ(traits.backup_workers, std::string(arm.name) == "backup" ? 1 : 0);
     EXPECT_EQ(traits.compensates_delay, std::string(arm.name) == "dc-async");
     EXPECT_EQ(traits.yardstick, is_solo     ? Yardstick::kEfficiency

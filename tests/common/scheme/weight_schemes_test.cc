@@ -1,5 +1,6 @@
 // What a user may ask of the schemes whose workers exchange weights, and what is refused: one error
 // each, with what to take instead.
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -41,7 +42,10 @@ TEST(WeightSchemes, TheirDefaultsAreThoseOfTheirPapersAndAreLegal) {
   EXPECT_EQ(diloco.outer_learning_rate(), 0.7f);
   EXPECT_EQ(diloco.outer_momentum(), 0.9f);
   EXPECT_EQ(ArmOf("easgd").strategy().elastic().alpha(), 0.9 / kWorkers);
-  for (const std::string arm : {"local-sgd", "diloco", "gossip", "gossip-exponential", "easgd"}) {
+  EXPECT_EQ(ArmOf("easgd-async").strategy().elastic().alpha(), 0.9 / kWorkers);
+  EXPECT_EQ(ArmOf("easgd-async").strategy().elastic().servers(), 1);
+  for (const std::string arm :
+       {"local-sgd", "diloco", "gossip", "gossip-exponential", "easgd", "easgd-async"}) {
     EXPECT_EQ(Complaints(ArmOf(arm)), "") << arm;
   }
   RunSpec sgd = ArmOf("local-sgd");
@@ -80,8 +84,18 @@ TEST(WeightSchemes, EachBadSettingIsOneErrorThatSaysWhatToDo) {
        "strategy.elastic.period = 0: expected 1"},
       {"easgd", [](StrategySpec* s) { s->mutable_elastic()->set_servers(1); },
        "only for mode ASYNCHRONOUS"},
-      {"easgd", [](StrategySpec* s) { s->mutable_elastic()->set_mode(ElasticSpec::ASYNCHRONOUS); },
-       "use SYNCHRONOUS"},
+      {"easgd-async", [](StrategySpec* s) { s->mutable_elastic()->set_alpha(0); },
+       "strategy.elastic.alpha = 0: expected a number above 0 and below 1"},
+      {"easgd-async", [](StrategySpec* s) { s->mutable_elastic()->set_alpha(1 - 1e-12); },
+       "above 0 and below 1"},
+      {"easgd-async", [](StrategySpec* s) { s->mutable_elastic()->set_alpha(NAN); },
+       "above 0 and below 1"},
+      {"easgd-async", [](StrategySpec* s) { s->mutable_elastic()->set_servers(0); },
+       "strategy.elastic.servers = 0: expected 1"},
+      {"easgd-async", [](StrategySpec* s) { s->mutable_elastic()->set_collective("ring"); },
+       "only for mode SYNCHRONOUS"},
+      {"easgd-async", [](StrategySpec* s) { s->mutable_elastic()->set_period(0); },
+       "strategy.elastic.period = 0: expected 1"},
       {"gossip", [](StrategySpec* s) { s->mutable_gossip()->set_every_steps(0); },
        "strategy.gossip.every_steps = 0: expected 1"},
   };
@@ -95,7 +109,7 @@ TEST(WeightSchemes, EachBadSettingIsOneErrorThatSaysWhatToDo) {
 }
 
 TEST(WeightSchemes, TakeNoLossyCodec) {
-  for (const std::string arm : {"local-sgd", "diloco", "gossip", "easgd"}) {
+  for (const std::string arm : {"local-sgd", "diloco", "gossip", "easgd", "easgd-async"}) {
     RunSpec spec = ArmOf(arm);
     spec.mutable_codec()->set_name("topk");
     EXPECT_THAT(Complaints(spec), HasSubstr("codec.name = \"topk\": is lossy")) << arm;

@@ -110,6 +110,19 @@ TEST(DelayCompensation, GivesItsMeanOfSquaresAndGoesOnWithIt) {
   EXPECT_FALSE(constant->Take(before->Give()).ok());
 }
 
+TEST(AttractRule, GoesItsShareOfTheWayToWhatIsPushedWhateverTheStep) {
+  const auto rule = CreateAttractRule(3, 0.25f);
+  Floats weights = {1, 2, 3};
+  UpdateStep step;
+  step.begin = 1;
+  step.samples_seen = 1000;
+  rule->Apply(step, Floats{6, -1}, absl::MakeSpan(weights).subspan(1));
+  EXPECT_EQ(weights, (Floats{1, 3, 2}));
+  EXPECT_FALSE(rule->clips());
+  EXPECT_TRUE(rule->Give().entries().empty());
+  EXPECT_DEATH(CreateAttractRule(3, 1), "share");
+}
+
 TEST(AddRule, AddsStatisticsAndAllWhateverTheStep) {
   const auto rule = CreateAddRule(3);
   Floats weights = {1, 2, 3};

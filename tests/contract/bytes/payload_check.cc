@@ -5,7 +5,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/scheme/registry.h"
 #include "experiments/proof/verify/payload_formula.h"
+#include "proto/record.pb.h"
 
 namespace ringmaster {
 namespace {
@@ -47,8 +49,13 @@ TrafficCount ReceivedInSteps(const Traffic& traffic) { return WithoutDrain(traff
 
 absl::Status CheckGroupPayload(StrategyGroup* group, int64_t steps) {
   std::vector<EncodedSums> sums;
-  for (int32_t rank = 0; rank < group->workers(); ++rank)
+  for (int32_t rank = 0; rank < group->workers(); ++rank) {
     sums.push_back({group->encoded_bytes()[rank], group->index_bytes()[rank]});
+    for (int32_t index = 0; index < TraitsOf(group->spec()).servers; ++index) {
+      const ServerReport report = group->server(index).Report();
+      if (report.encoded_bytes_down_size() > 0) sums.back().down += report.encoded_bytes_down(rank);
+    }
+  }
   for (int32_t rank = 0; rank < group->workers(); ++rank) {
     RM_ASSIGN_OR_RETURN(const Payload formula,
                         ExpectedPayload(group->spec(), group->layout(), rank,

@@ -111,6 +111,13 @@ std::vector<Arm> WeightArms() {
   warm->set_local_steps(1);
   add("local of 5")->mutable_local_sgd()->set_local_steps(5);
   add("elastic of 2")->mutable_elastic()->set_period(2);
+  for (const int32_t servers : {1, 3}) {
+    StrategySpec* strategy = add(absl::StrCat("elastic, asynchronous, K=", servers));
+    strategy->set_work(StrategySpec::DEALT);
+    strategy->mutable_elastic()->set_mode(ElasticSpec::ASYNCHRONOUS);
+    strategy->mutable_elastic()->set_period(3);
+    strategy->mutable_elastic()->set_servers(servers);
+  }
   for (const auto graph : {GossipSpec::RING, GossipSpec::ONE_PEER_EXPONENTIAL}) {
     for (const int32_t every : {1, 2}) {
       GossipSpec* gossip =
@@ -208,6 +215,39 @@ TEST(Payload, OfLengthsThatFollowFromStepOrValuesIsTheFormulaOrWhatEncodersRepor
                   group.encoded_bytes()[rank]);
     }
   }
+}
+
+// What servers send: encodings of fixed length by the formula, others by what servers report, below
+// the formula's limit.
+TEST(Payload, OfWeightsThatComeAsEncodedDifferencesIsTheFormulaOrWhatServersReport) {
+  int variable = 0;
+  for (const int32_t workers : {1, 3}) {
+    for (const Arm& arm : ServerArms(workers)) {
+      for (const CodecInfo& codec : Codecs()) {
+        if (codec.traits.majority_vote || codec.traits.memory_floats > 0) continue;
+        SCOPED_TRACE(absl::StrCat(arm.name, " N=", workers, " ", codec.name));
+        RunSpec spec = SpecOf(arm, "none", workers);
+        CodecSpec* const down =
+            spec.mutable_strategy()->mutable_parameter_server()->mutable_down_codec();
+        down->set_name(codec.name);
+        if (FindOption(codec, "threshold") != nullptr) down->set_threshold(1e-6);
+        StrategyGroup group(spec, std::vector<float>(305, 1.0f), 101);
+        ASSERT_EQ(RunSteps(&group, kSteps), absl::OkStatus());
+        ASSERT_EQ(CheckGroupPayload(&group, kSteps), absl::OkStatus());
+        if (codec.traits.exact) continue;
+        variable += codec.traits.fixed_size ? 0 : 1;
+        const int64_t received = ReceivedInSteps(group.worker(workers - 1).traffic()).payload_bytes;
+        // A late worker has skipped some.
+        const int64_t steps = kSteps - group.worker(workers - 1).skipped();
+        const int64_t limit =
+            PayloadFormula(group.spec(), group.layout(), workers - 1, steps)->down;
+        EXPECT_TRUE(codec.traits.fixed_size ? received == limit : received <= limit);
+        if (codec.traits.fixed_size && limit > 0)
+          EXPECT_FALSE(CheckGroupPayload(&group, kSteps - 1).ok());
+      }
+    }
+  }
+  EXPECT_GT(variable, 0);
 }
 
 TEST(Payload, OfEveryArmThatExchangesWeightsIsTheFormulaForOneToEightWorkers) {

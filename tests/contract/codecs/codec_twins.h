@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <string>
@@ -13,7 +14,7 @@
 #include "absl/types/span.h"
 #include "common/base/random.h"
 #include "common/codec/codec.h"
-#include "proto/run_spec.pb.h"
+#include "proto/codec_spec.pb.h"
 
 namespace ringmaster {
 
@@ -26,17 +27,17 @@ inline CodecSpec RealSpec(const std::string& name) {
   SetCodecDefaults(&spec);
   return spec;
 }
-inline std::unique_ptr<Codec> RealCodec(const std::string& name) {
-  return *CreateCodec(RealSpec(name));
-}
 
 // A real codec whose calls may be bent.
 class CodecTwin : public Codec {
  public:
-  explicit CodecTwin(const std::string& name) : codec_(RealCodec(name)) {}
+  explicit CodecTwin(const CodecSpec& spec) : codec_(*CreateCodec(spec)) {}
 
   CodecTraits traits() const override { return codec_->traits(); }
   int64_t MaxEncodedBytes(int64_t count) const override { return codec_->MaxEncodedBytes(count); }
+  int64_t MaxBytesIn(int64_t step, int64_t count) const override {
+    return codec_->MaxBytesIn(step, count);
+  }
   int64_t IndexBytes(const SharedStream& stream, const EncodedLength& encoded) const override {
     return codec_->IndexBytes(stream, encoded);
   }
@@ -71,7 +72,7 @@ class CodecTwin : public Codec {
 // Decodes everything `factor` times too large.
 class ScaledDecoder : public CodecTwin {
  public:
-  ScaledDecoder(const std::string& name, float factor) : CodecTwin(name), factor_(factor) {}
+  ScaledDecoder(const CodecSpec& spec, float factor) : CodecTwin(spec), factor_(factor) {}
   absl::Status Decode(const SharedStream& stream, absl::Span<const std::byte> in,
                       absl::Span<float> out) const override {
     const absl::Status status = CodecTwin::Decode(stream, in, out);
@@ -101,7 +102,7 @@ class LosesLargest : public CodecTwin {
 // pairs round.
 class LastTieWins : public CodecTwin {
  public:
-  LastTieWins() : CodecTwin("topk") {}
+  using CodecTwin::CodecTwin;
   int64_t Encode(const CodecStream& stream, absl::Span<const float> in,
                  absl::Span<std::byte> out) const override {
     const std::vector<float> reversed(in.rbegin(), in.rend());
@@ -165,7 +166,7 @@ class TakesAnyLength : public CodecTwin {
 // Takes whatever floats the bytes are.
 class TakesAnyBits : public CodecTwin {
  public:
-  TakesAnyBits() : CodecTwin("none") {}
+  using CodecTwin::CodecTwin;
   absl::Status Decode(const SharedStream& stream, absl::Span<const std::byte> in,
                       absl::Span<float> out) const override {
     if (in.size() != 4 * out.size()) return CodecTwin::Decode(stream, in, out);
@@ -200,11 +201,113 @@ class StoresForAdds : public CodecTwin {
   }
 };
 
+// Sends one byte more than it needs.
+class PadsByOne : public CodecTwin {
+ public:
+  using CodecTwin::CodecTwin;
+  int64_t MaxEncodedBytes(int64_t count) const override {
+    return CodecTwin::MaxEncodedBytes(count) + 1;
+  }
+  int64_t MaxBytesIn(int64_t step, int64_t count) const override {
+    return CodecTwin::MaxBytesIn(step, count) + 1;
+  }
+  int64_t IndexBytes(const SharedStream& stream, const EncodedLength& encoded) const override {
+    return CodecTwin::IndexBytes(stream, {encoded.count, encoded.bytes - 1});
+  }
+  int64_t Encode(const CodecStream& stream, absl::Span<const float> in,
+                 absl::Span<std::byte> out) const override {
+    const int64_t bytes = CodecTwin::Encode(stream, in, out);
+    out[bytes] = std::byte{0};
+    return bytes + 1;
+  }
+  absl::Status Decode(const SharedStream& stream, absl::Span<const std::byte> in,
+                      absl::Span<float> out) const override {
+    if (in.empty()) return absl::InvalidArgumentError("no byte, expected at least one");
+    return CodecTwin::Decode(stream, in.first(in.size() - 1), out);
+  }
+  absl::Status DecodeAdd(const SharedStream& stream, absl::Span<const std::byte> in,
+                         absl::Span<float> out) const override {
+    if (in.empty()) return absl::InvalidArgumentError("no byte, expected at least one");
+    return CodecTwin::DecodeAdd(stream, in.first(in.size() - 1), out);
+  }
+};
+
+// How error feedback's step goes wrong: what was kept is not added, or it is kept for nothing, or
+// the gradient is added twice.
+enum class Feedback { kForgets, kKeepsNothing, kAddsTwice };
+class BrokenFeedback : public CodecTwin {
+ public:
+  BrokenFeedback(const CodecSpec& spec, Feedback how) : CodecTwin(spec), how_(how) {}
+  int64_t EncodeCorrected(const CodecStream& stream, absl::Span<const float> in,
+                          absl::Span<float> residual, absl::Span<std::byte> out) const override {
+    if (how_ == Feedback::kForgets) std::fill(residual.begin(), residual.end(), 0.0f);
+    if (how_ == Feedback::kAddsTwice) {
+      for (size_t i = 0; i < in.size(); ++i) residual[i] += in[i];
+    }
+    const int64_t bytes = CodecTwin::EncodeCorrected(stream, in, residual, out);
+    if (how_ == Feedback::kKeepsNothing) std::fill(residual.begin(), residual.end(), 0.0f);
+    return bytes;
+  }
+
+ private:
+  const Feedback how_;
+};
+
+// What it draws follows from the stream as `stream_of` bends it, at both ends.
+class OtherStream : public CodecTwin {
+ public:
+  OtherStream(const CodecSpec& spec, std::function<CodecStream(CodecStream)> stream_of)
+      : CodecTwin(spec), stream_of_(std::move(stream_of)) {}
+  int64_t Encode(const CodecStream& stream, absl::Span<const float> in,
+                 absl::Span<std::byte> out) const override {
+    return CodecTwin::Encode(stream_of_(stream), in, out);
+  }
+  absl::Status Decode(const SharedStream& stream, absl::Span<const std::byte> in,
+                      absl::Span<float> out) const override {
+    return CodecTwin::Decode(Shared(stream), in, out);
+  }
+  absl::Status DecodeAdd(const SharedStream& stream, absl::Span<const std::byte> in,
+                         absl::Span<float> out) const override {
+    return CodecTwin::DecodeAdd(Shared(stream), in, out);
+  }
+
+ private:
+  SharedStream Shared(const SharedStream& stream) const {
+    CodecStream whole;
+    static_cast<SharedStream&>(whole) = stream;
+    return stream_of_(whole);
+  }
+
+  const std::function<CodecStream(CodecStream)> stream_of_;
+};
+
+// Encodes a gradient that was bent before, or bends what was encoded.
+struct Bends {
+  std::function<void(std::vector<float>* in)> in;
+  std::function<void(const CodecStream& stream, absl::Span<const float> in, std::byte* bytes)>
+      bytes;
+};
+class BentEncoder : public CodecTwin {
+ public:
+  BentEncoder(const CodecSpec& spec, Bends bends) : CodecTwin(spec), bends_(std::move(bends)) {}
+  int64_t Encode(const CodecStream& stream, absl::Span<const float> in,
+                 absl::Span<std::byte> out) const override {
+    std::vector<float> bent(in.begin(), in.end());
+    if (bends_.in != nullptr) bends_.in(&bent);
+    const int64_t bytes = CodecTwin::Encode(stream, bent, out);
+    if (bends_.bytes != nullptr && !in.empty()) bends_.bytes(stream, in, out.data());
+    return bytes;
+  }
+
+ private:
+  const Bends bends_;
+};
+
 // Keeps every element with probability 1/4, times `factor`: unbiased for 4. On the wire as floats.
 class RandomQuarter : public CodecTwin {
  public:
-  explicit RandomQuarter(float factor, bool says_unbiased = true)
-      : CodecTwin("none"), factor_(factor), says_unbiased_(says_unbiased) {}
+  RandomQuarter(const CodecSpec& spec, float factor, bool says_unbiased = true)
+      : CodecTwin(RealSpec("none")), factor_(factor), says_unbiased_(says_unbiased) {}
   CodecTraits traits() const override {
     CodecTraits traits;
     traits.unbiased = says_unbiased_;

@@ -6,7 +6,7 @@
 #include "experiments/proof/verify/codec_check.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "proto/run_spec.pb.h"
+#include "proto/codec_spec.pb.h"
 
 namespace ringmaster {
 namespace {

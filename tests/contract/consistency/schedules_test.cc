@@ -56,6 +56,7 @@ class Twin : public ShardUnderCheck {
   absl::Status OnPull(const Pull& pull, std::vector<Reply>* ready) override {
     return shard_->OnPull(pull, ready);
   }
+  void OnSent(int32_t worker) override { shard_->OnSent(worker); }
   absl::Span<const float> weights() const override { return shard_->weights(); }
   absl::Span<const int64_t> versions() const override { return shard_->versions(); }
   absl::Span<const int64_t> staleness_histogram() const override {

@@ -9,7 +9,7 @@
 #include "absl/types/span.h"
 #include "common/params/param_layout.h"
 #include "proto/run_spec.pb.h"
-#include "worker/data/dataset.h"
+#include "worker/data/samples.h"
 
 namespace ringmaster {
 

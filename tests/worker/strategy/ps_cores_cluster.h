@@ -72,6 +72,9 @@ class Cluster : public ClusterNodes {
   }
 
   int64_t moves() const { return moves_; }
+  // Of elastic averaging: the centers that a worker took after exchanges, and its exchanges.
+  int64_t centers(int32_t rank) const { return workers_[rank]->centers; }
+  int64_t exchanges(int32_t rank) const { return workers_[rank]->exchange; }
 
  private:
   std::vector<Message>& ExpectedAt(const Message& message) {
@@ -126,8 +129,14 @@ class Cluster : public ClusterNodes {
         return false;
       }
     }
-    return !message.to_server ||
-           !servers_[message.server]->core->IsSending(message.worker, message.tag.bucket);
+    if (!message.to_server) return true;
+    const ServerCore& core = *servers_[message.server]->core;
+    if (message.tag.kind != MessageKind::kPull)
+      return !core.IsSending(message.worker, message.tag.bucket);
+    for (int32_t part = 0; part < kBuckets; ++part) {
+      if (core.IsSending(message.worker, part)) return false;
+    }
+    return true;
   }
 
   void MoveWorker(int32_t rank) {
@@ -211,6 +220,7 @@ class Cluster : public ClusterNodes {
         case WorkerAction::Kind::kSwap:
           worker.front.swap(worker.back);
           CheckSwap(rank);
+          if (action.tag.kind == MessageKind::kWeights) ++worker.centers;
           break;
         case WorkerAction::Kind::kLetStepBegin:
           LetBegin(rank, action.tag.step);

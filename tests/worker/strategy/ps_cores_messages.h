@@ -30,6 +30,7 @@ struct Arm {
   bool claimed = false;     // workers make unlike numbers of steps; of three workers
   int32_t backups = 0;      // BSP; of N - backups a power of two times N
   int32_t local_steps = 0;  // asynchronous
+  bool attracts = false;    // elastic averaging, whose weights count no updates: without data
 
   // Of all workers together as many as of equal ones: the marks lie in the same updates.
   int64_t steps(int32_t rank) const { return claimed ? kSteps + 10 * (rank - 1) : kSteps; }
@@ -51,6 +52,13 @@ inline RunSpec SpecOf(const Arm& arm) {
   ps->set_staleness_bound(static_cast<int32_t>(arm.bound));
   if (arm.backups > 0) ps->set_backup_workers(arm.backups);
   if (arm.local_steps > 0) ps->set_local_steps(arm.local_steps);
+  if (arm.attracts) {
+    ElasticSpec* elastic = spec.mutable_strategy()->mutable_elastic();
+    elastic->set_mode(ElasticSpec::ASYNCHRONOUS);
+    elastic->set_alpha(0.5);
+    elastic->set_period(arm.local_steps);
+    elastic->set_servers(arm.servers);
+  }
   if (arm.claimed) spec.mutable_strategy()->set_work(StrategySpec::CLAIMED);
   spec.mutable_optimizer()->set_name("sgd");
   // With backup workers an update is the average of those that it has.

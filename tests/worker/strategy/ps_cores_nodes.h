@@ -40,6 +40,7 @@ class ClusterNodes {
     int64_t exchange = 0;                               // that the step under way belongs to
     int64_t skipped = 0;                                // steps
     int32_t alone = 0;                                  // steps made since the last exchange
+    int64_t centers = 0;                                // taken that no drain has brought
     int32_t drains = 0;                                 // so far
     std::vector<Cell> front, back, arriving, recalled;  // [servers][buckets]
     int32_t mark = 0;

@@ -61,6 +61,24 @@ TEST(Cores, BackupWorkersDropWhatIsLateAndSkipWhatTheOthersHaveEnded) {
   }
 }
 
+// Each takes the center of every exchange once, and that of every drain.
+TEST(Cores, OfElasticAveragingTakeEachCenterInItsPlaceRecallMarksAndTakeLeave) {
+  for (const int32_t servers : {1, 2}) {
+    for (const int32_t period : {1, 4}) {
+      for (const bool claimed : {false, true}) {
+        Arm arm = {ParameterServerSpec::ASYNCHRONOUS, 0, 3, servers, claimed, 0, period};
+        arm.attracts = true;
+        for (uint64_t seed = 1; seed <= kSeeds / 4; ++seed) {
+          Cluster cluster(arm, seed, /*has_data=*/false);
+          ASSERT_EQ(cluster.Run(), "") << Name(arm, seed);
+          for (int32_t rank = 0; rank < arm.workers; ++rank)
+            EXPECT_EQ(cluster.centers(rank), cluster.exchanges(rank)) << Name(arm, seed);
+        }
+      }
+    }
+  }
+}
+
 // A simulator has sizes and no weights: the cores must decide the same.
 TEST(Cores, DecideTheSameWithoutData) {
   for (const Arm& arm : Arms()) {

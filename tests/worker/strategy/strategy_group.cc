@@ -9,6 +9,7 @@
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/config/resolve.h"
+#include "common/scheme/registry.h"
 #include "tests/support/patience.h"
 #include "worker/strategy/registry.h"
 
@@ -25,8 +26,7 @@ T ValueOf(absl::StatusOr<T> value) {
 
 // Whether worker `rank` lives beside `peer`, so that what they exchange does not count.
 bool IsLocal(const RunSpec& spec, int32_t rank, NodeId peer) {
-  return spec.strategy().parameter_server().placement() == ParameterServerSpec::COLOCATED &&
-         peer == NodeId{Role::kServer, rank};
+  return TraitsOf(spec).servers_beside_workers && peer == NodeId{Role::kServer, rank};
 }
 
 }  // namespace
@@ -43,25 +43,25 @@ RunSpec GroupSpec(int32_t workers, float learning_rate) {
 
 GroupWorker::GroupWorker(const RunSpec& spec, const ParamLayout& layout,
                          const std::vector<float>& initial_weights, int32_t rank, Fabric& fabric,
-                         std::unique_ptr<MeteredTransport> transport,
-                         const TransportWrap& above_meter)
+                         std::unique_ptr<MeteredTransport> transport, const GroupOptions& options)
     : rank_(rank),
       layout_(layout),
       transport_(std::move(transport)),
-      above_(above_meter ? above_meter(*transport_) : nullptr),
+      above_(options.above_meter ? options.above_meter(*transport_) : nullptr),
       replica_(ValueOf(HostReplica::Create(spec, layout, rank, initial_weights, step_times_))),
       gradients_{ValueOf(fabric.AllocateExchange(layout.count() * sizeof(float))),
                  ValueOf(fabric.AllocateExchange(layout.count() * sizeof(float)))} {
   WorkerLink link;
   link.rank = rank;
   link.workers = spec.training().workers();
-  link.servers = spec.strategy().parameter_server().servers();
+  link.servers = TraitsOf(spec).servers;
   link.spec = &spec;
   link.layout = &layout;
   link.replica = replica_.get();
   link.transport = above_ != nullptr ? above_.get() : transport_.get();
   link.step_times = &step_times_;
-  strategy_ = ValueOf(CreateStrategy(link));
+  strategy_ =
+      ValueOf(options.create_strategy ? options.create_strategy(link) : CreateStrategy(link));
 }
 
 absl::Status GroupWorker::Compute(int64_t step, const GradientSource& source) {
@@ -127,9 +127,9 @@ StrategyGroup::StrategyGroup(const RunSpec& spec, std::vector<float> initial_wei
     auto metered = CreateMeteredTransport(
         *transport, fabric, [this, rank](NodeId peer) { return IsLocal(spec_, rank, peer); });
     workers_.push_back(std::make_unique<GroupWorker>(spec_, layout_, initial_weights, rank, fabric,
-                                                     std::move(metered), options.above_meter));
+                                                     std::move(metered), options));
   }
-  for (int32_t server = 0; server < spec_.strategy().parameter_server().servers(); ++server) {
+  for (int32_t server = 0; server < TraitsOf(spec_).servers; ++server) {
     const NodeId self{Role::kServer, server};
     Fabric& fabric = FabricOf(self);
     servers_.push_back(ValueOf(
@@ -139,7 +139,7 @@ StrategyGroup::StrategyGroup(const RunSpec& spec, std::vector<float> initial_wei
 }
 
 absl::Status StrategyGroup::Join(const std::string& transport) {
-  const ParameterServerSpec& ps = spec_.strategy().parameter_server();
+  const SchemeTraits traits = TraitsOf(spec_);
   std::vector<ProcessAddress> processes;
   const auto place = [&](NodeId node, int32_t process) {
     if (transport == "inproc") process = 0;
@@ -149,9 +149,8 @@ absl::Status StrategyGroup::Join(const std::string& transport) {
   };
   for (int32_t rank = 0; rank < spec_.training().workers(); ++rank)
     place({Role::kWorker, rank}, rank);
-  const int32_t first =
-      ps.placement() == ParameterServerSpec::COLOCATED ? 0 : spec_.training().workers();
-  for (int32_t server = 0; server < ps.servers(); ++server)
+  const int32_t first = traits.servers_beside_workers ? 0 : spec_.training().workers();
+  for (int32_t server = 0; server < traits.servers; ++server)
     place({Role::kServer, server}, first + server);
 
   FabricOptions options;
@@ -190,6 +189,7 @@ void StrategyGroup::FinishAll() {
       const ExchangeReport report = worker->strategy().Finish();
       encoded_bytes_.push_back(report.encoded_bytes);
       index_bytes_.push_back(report.index_bytes);
+      distances_.push_back(report.consensus_distance);
     }
   }
   for (std::thread& thread : server_threads_) thread.join();

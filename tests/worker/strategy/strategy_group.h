@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "proto/run_spec.pb.h"
 #include "server/shard_service.h"
 #include "worker/loop/host_replica.h"
+#include "worker/loop/worker_setup.h"
 #include "worker/strategy/strategy.h"
 
 namespace ringmaster {
@@ -40,6 +42,8 @@ struct GroupOptions {
   // Absent: nothing is put there.
   TransportWrap above_meter;  // between a worker's strategy and its meter
   TransportWrap below_meter;  // between a worker's meter and the fabric
+  // Absent: the strategies that the spec names.
+  StrategyFactory create_strategy;
 };
 
 // A worker without model and data: weights, two gradient arenas in exchange memory of `fabric` and
@@ -48,10 +52,11 @@ class GroupWorker {
  public:
   GroupWorker(const RunSpec& spec, const ParamLayout& layout,
               const std::vector<float>& initial_weights, int32_t rank, Fabric& fabric,
-              std::unique_ptr<MeteredTransport> transport, const TransportWrap& above_meter);
+              std::unique_ptr<MeteredTransport> transport, const GroupOptions& options);
 
   int32_t rank() const { return rank_; }
   SyncStrategy& strategy() { return *strategy_; }
+  HostReplica& replica() { return *replica_; }
   absl::Span<const float> front() const { return replica_->weights().host(); }
   Traffic traffic() const { return transport_->traffic(); }
   // Of the optimizer.
@@ -99,6 +104,9 @@ class StrategyGroup {
   // What each worker's strategy reports; after Run.
   const std::vector<int64_t>& encoded_bytes() const { return encoded_bytes_; }
   const std::vector<int64_t>& index_bytes() const { return index_bytes_; }
+  const std::vector<std::optional<double>>& consensus_distances() const { return distances_; }
+  // Before StartServers, or after Run.
+  ShardService& server(int32_t index) { return *servers_[index]; }
 
   // Every server on a thread of its own. Once.
   void StartServers();
@@ -130,8 +138,9 @@ class StrategyGroup {
   absl::flat_hash_map<NodeId, int32_t> homes_;    // the process of a node
   std::vector<std::thread> server_threads_;
   bool finished_ = false;
-  std::vector<int64_t> encoded_bytes_;  // by rank
-  std::vector<int64_t> index_bytes_;    // by rank
+  std::vector<int64_t> encoded_bytes_;            // by rank
+  std::vector<int64_t> index_bytes_;              // by rank
+  std::vector<std::optional<double>> distances_;  // by rank
 };
 
 // The layout of a group's `count` weights under its resolved spec: one vector, which buckets cut;

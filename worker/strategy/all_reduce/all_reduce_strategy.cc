@@ -1,11 +1,14 @@
 #include "worker/strategy/all_reduce/all_reduce_strategy.h"
 
+#include <optional>
 #include <utility>
 #include <vector>
 
+#include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
 #include "common/engine/engines.h"
+#include "common/scheme/registry.h"
 #include "proto/run_spec.pb.h"
 #include "worker/strategy/all_reduce/engine_sum.h"
 #include "worker/strategy/all_reduce/executor_sum.h"
@@ -21,11 +24,14 @@ class AllReduceStrategy : public SyncStrategy {
  public:
   AllReduceStrategy(const WorkerLink& link, std::unique_ptr<GradientSum> sum)
       : link_(link),
-        average_(link.layout->buckets().size()),
+        delay_(TraitsOf(*link.spec).delay),
         sum_(std::move(sum)),
         marks_(link),
         exchange_(2 * (link.layout->buckets().size() + 1), link.spec->training().warmup_steps(),
                   *sum_, link.exchange_recorder) {
+    RM_CHECK(delay_ == 0 || delay_ == 1);
+    for (std::vector<BucketGradient>& average : averages_)
+      average.resize(link.layout->buckets().size());
     exchange_.TimeFrom(link.timed_from);
   }
 
@@ -35,27 +41,24 @@ class AllReduceStrategy : public SyncStrategy {
 
   absl::Status GradReady(int64_t step, const Bucket& bucket,
                          const BucketGradient& gradient) override {
-    average_[bucket.id] = BucketGradient::OnHost(gradient.sum());
+    averages_[step % 2][bucket.id] = BucketGradient::OnHost(gradient.sum());
     exchange_.Post({ExchangeTask::Kind::kBucket, step, bucket.id, gradient, link_.lot(step)});
     return exchange_.status();
   }
 
   absl::Status EndStep(int64_t step) override {
-    {
-      ScopedPhase phase(*link_.step_times, Phase::kExposed);
-      RM_RETURN_IF_ERROR(exchange_.WaitFor(exchange_.Post({ExchangeTask::Kind::kEndStep, step})));
-    }
-    RM_RETURN_IF_ERROR(link_.replica->Apply(step, average_));
-    marks_.StepEnded(step);
-    return absl::OkStatus();
+    std::optional<Sum> due = Sum{step, exchange_.Post({ExchangeTask::Kind::kEndStep, step})};
+    if (delay_ > 0) due.swap(late_);
+    return Apply(due);
   }
 
-  absl::Status Drain() override { return exchange_.status(); }
+  absl::Status Drain() override { return Apply(std::exchange(late_, std::nullopt)); }
 
   WeightsView ModelWeights() const override { return link_.replica->weights(); }
 
   absl::StatusOr<MarkedModel> Recall(int32_t mark) override { return marks_.Recall(mark); }
 
+  // After Drain no sum is under way.
   State Give() const override { return sum_->Give(); }
   absl::Status Take(const State& state) override { return sum_->Take(state); }
 
@@ -70,11 +73,31 @@ class AllReduceStrategy : public SyncStrategy {
   }
 
  private:
+  // Of a step.
+  struct Sum {
+    int64_t step = 0;
+    int64_t task = 0;  // that ends with it
+  };
+
+  // Waits for the sum and updates the weights by it, if there is one.
+  absl::Status Apply(const std::optional<Sum>& sum) {
+    if (!sum.has_value()) return exchange_.status();
+    {
+      ScopedPhase phase(*link_.step_times, Phase::kExposed);
+      RM_RETURN_IF_ERROR(exchange_.WaitFor(sum->task));
+    }
+    RM_RETURN_IF_ERROR(link_.replica->Apply(sum->step, averages_[sum->step % 2]));
+    marks_.StepEnded(sum->step);
+    return absl::OkStatus();
+  }
+
   const WorkerLink link_;
-  std::vector<BucketGradient> average_;     // of the step, by bucket; the step thread's
-  const std::unique_ptr<GradientSum> sum_;  // the exchange thread's until Stop
-  ReplicaMarks marks_;                      // the step thread's
-  ExchangeThread exchange_;                 // last: its thread uses the above
+  const int32_t delay_;                      // steps for which a sum waits
+  std::vector<BucketGradient> averages_[2];  // by parity of the step and bucket; the step thread's
+  std::optional<Sum> late_;                  // that waits; the step thread's
+  const std::unique_ptr<GradientSum> sum_;   // the exchange thread's until Stop
+  ReplicaMarks marks_;                       // the step thread's
+  ExchangeThread exchange_;                  // last: its thread uses the above
 };
 
 absl::StatusOr<std::unique_ptr<GradientSum>> CreateSum(const WorkerLink& link) {

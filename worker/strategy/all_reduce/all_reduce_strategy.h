@@ -16,6 +16,12 @@ namespace ringmaster {
 // and decoded and added in rank order by everyone, the encoder included, so that replicas stay
 // equal bit for bit. A codec that sums in rounds is summed in rounds. Where the collective is
 // another library's (common/engine), that library sums one bucket after the other.
+//
+// Where the scheme has a delay of one step (SchemeTraits::delay) the sum of step t is applied at
+// the end of step t+1: it has the computing of that step for its way, and the step thread waits
+// only for what is not over by then. Step t+1 computes with weights that lack the update of step t.
+// Every worker applies the same updates after the same steps. Drain applies the last sum. Source:
+// Pipe-SGD, Li et al. 2018, section 3, with a width of 2.
 absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateAllReduceStrategy(const WorkerLink& link);
 
 }  // namespace ringmaster

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -12,10 +13,14 @@
 #include "common/base/status_macros.h"
 #include "common/codec/small_tensors.h"
 #include "common/config/describe.h"
+#include "common/scheme/registry.h"
+#include "common/scheme/server_exchange.h"
 #include "common/vecmath/vecmath.h"
+#include "proto/run_spec.pb.h"
 #include "worker/strategy/exchange_thread.h"
 #include "worker/strategy/ps/server_link.h"
 #include "worker/strategy/ps/worker_core.h"
+#include "worker/strategy/weight_exchange.h"
 
 namespace ringmaster {
 namespace {
@@ -29,18 +34,19 @@ constexpr int64_t kKeptStepsMax = 1 << 20;
 // that nobody holds while waiting for a peer.
 class ParameterServerStrategy : public SyncStrategy {
  public:
-  ParameterServerStrategy(const WorkerLink& link, std::unique_ptr<Codec> codec)
+  ParameterServerStrategy(const WorkerLink& link, ServerCodecs codecs)
       : link_(link),
         plan_(WorkerPlanOf(*link.spec, link.rank,
                            static_cast<int32_t>(link.layout->buckets().size()))),
         keeps_(plan_.steps_in_flight_max > 1),
         copies_(MarkCopies(*link.spec)),
         lot_samples_(GlobalBatch(*link.spec) / link.workers),
-        servers_(link, std::move(codec)),
+        servers_(link, std::move(codecs)),
         arriving_(link.layout->count()),
         gradients_(link.layout->buckets().size()),
-        base_(plan_.local_steps > 0 ? link.layout->count() : 0),
+        base_(plan_.local_steps > 0 && !plan_.keeps_own ? link.layout->count() : 0),
         distance_(base_.size()),
+        return_share_(ReturnShare(TraitsOf(*link.spec).attraction)),
         delivered_(keeps_ ? link.layout->count() : 0),
         core_(plan_),
         exchange_(
@@ -48,7 +54,12 @@ class ParameterServerStrategy : public SyncStrategy {
             [this](const ExchangeTask& task, PhaseTimes& times) { return Run(task, times); },
             link.exchange_recorder) {
     exchange_.TimeFrom(link.timed_from);
-    if (!plan_.answered) step_pulls_.reserve(std::min(WorkerStepsMax(*link.spec), kKeptStepsMax));
+    if (plan_.keeps_own) {
+      const absl::Span<const float> weights = link.replica->weights().host();
+      center_.assign(weights.begin(), weights.end());
+    }
+    if (!plan_.answered || plan_.keeps_own)
+      step_pulls_.reserve(std::min(WorkerStepsMax(*link.spec), kKeptStepsMax));
     actions_.reserve(core_.MaxActions());
     step_actions_.reserve(core_.MaxActions());
   }
@@ -77,7 +88,7 @@ class ParameterServerStrategy : public SyncStrategy {
 
   absl::Status BeginStep(int64_t step) override {
     if (!std::exchange(has_begun_, false)) RM_RETURN_IF_ERROR(Begin(step));
-    if (plan_.local_steps > 0 && local_steps_ == 0) {
+    if (!base_.empty() && local_steps_ == 0) {
       const absl::Span<const float> weights = link_.replica->weights().host();
       std::copy(weights.begin(), weights.end(), base_.begin());
     }
@@ -119,10 +130,17 @@ class ParameterServerStrategy : public SyncStrategy {
     const int64_t lot = last_step_ < 0 ? 0 : link_.lot(last_step_);
     if (local_steps_ > 0) MeasureDistance();
     exchange_.Post({ExchangeTask::Kind::kDrain, last_step_, 0, {}, lot});
-    return Await(begin, /*is_gate=*/false);
+    RM_RETURN_IF_ERROR(Await(begin, /*is_gate=*/false));
+    if (plan_.keeps_own) away_ = ConsensusDistance(link_.replica->weights().host(), center_);
+    return absl::OkStatus();
   }
 
-  WeightsView ModelWeights() const override { return link_.replica->weights(); }
+  // Where the worker's weights are its own, the center that the last drain has brought. Its
+  // versions are far below those of marks.
+  WeightsView ModelWeights() const override {
+    if (!plan_.keeps_own) return link_.replica->weights();
+    return WeightsView::OnHost(center_, std::numeric_limits<int64_t>::min() + center_version_);
+  }
 
   // The copies are the servers'; they come where weights have arrived until now.
   absl::StatusOr<MarkedModel> Recall(int32_t mark) override {
@@ -133,14 +151,17 @@ class ParameterServerStrategy : public SyncStrategy {
     return MarkedModel{WeightsView::OnHost(arriving_, -1 - mark), std::nullopt};
   }
 
-  // "step" and "versions" of WorkerCore::BeginAt, and what the codec's memory keeps as the part
-  // "memory".
+  // "step" and "versions" of WorkerCore::BeginAt, what the codec's memory keeps as the part
+  // "memory", "center", where the worker's weights are its own, and "held", where servers send
+  // differences.
   State Give() const override {
     absl::MutexLock lock(&mutex_);
     State state;
     state.AddInteger("step", core_.ended());
     state.AddIntegers("versions", core_.front_versions());
     state.AddPart("memory", servers_.memory().Give());
+    if (plan_.keeps_own) state.AddFloats("center", center_);
+    if (servers_.held() != nullptr) state.AddFloats("held", servers_.held()->values());
     return state;
   }
 
@@ -150,13 +171,21 @@ class ParameterServerStrategy : public SyncStrategy {
     absl::MutexLock lock(&mutex_);
     int64_t step = 0;
     std::vector<int64_t> versions(core_.front_versions().size());
-    RM_RETURN_IF_ERROR(own.CopyTo({{"step", &step}, {"versions", absl::MakeSpan(versions)}}));
+    std::vector<float> center(center_.size());
+    std::vector<StateSlot> targets = {{"step", &step}, {"versions", absl::MakeSpan(versions)}};
+    if (plan_.keeps_own) targets.push_back({"center", absl::MakeSpan(center)});
+    std::vector<float> held(servers_.held() == nullptr ? 0 : link_.layout->count());
+    if (servers_.held() != nullptr) targets.push_back({"held", absl::MakeSpan(held)});
+    RM_RETURN_IF_ERROR(own.CopyTo(targets));
     if (step < 0 || std::any_of(versions.begin(), versions.end(),
                                 [](int64_t version) { return version < 0; })) {
       return absl::InvalidArgumentError(
           "the strategy's state: a count of steps or updates is below 0");
     }
     RM_RETURN_IF_ERROR(servers_.memory().Take(memory));
+    if (servers_.held() != nullptr) servers_.held()->Set(0, held);
+    center_ = std::move(center);
+    ++center_version_;
     core_.BeginAt(step, versions);
     return absl::OkStatus();
   }
@@ -170,6 +199,7 @@ class ParameterServerStrategy : public SyncStrategy {
     report.index_bytes = servers_.index_bytes();
     report.step_pulls = std::move(step_pulls_);
     report.halves = servers_.halves();
+    report.consensus_distance = away_;
     report.status = exchange_.status();
     return report;
   }
@@ -195,12 +225,28 @@ class ParameterServerStrategy : public SyncStrategy {
     return Await(begin, /*is_gate=*/keeps_);
   }
 
-  // How far the weights have gone from those of the last exchange, over N.
+  // What a worker goes towards a center that it has been answered with, which has gone `share` of
+  // their distance towards it already, for it to go `share` of the distance that there was.
+  static float ReturnShare(double share) { return static_cast<float>(share / (1 - share)); }
+
+  // How far the weights have gone from those of the last exchange, over N. Of weights that stay the
+  // worker's own nothing: they are pushed themselves.
   void MeasureDistance() {
+    local_steps_ = 0;
+    if (plan_.keeps_own) return;
     ScopedPhase phase(*link_.step_times, Phase::kUpdate);
     ScaledDifference(1.0f / static_cast<float>(link_.workers), link_.replica->weights().host(),
                      base_, absl::MakeSpan(distance_));
-    local_steps_ = 0;
+  }
+
+  // Takes the weights that servers have sent. A center is taken here, by whichever thread, while
+  // the step thread waits and before others may arrive in its place.
+  void Swap(MessageKind from) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (!plan_.keeps_own) return link_.replica->Replace(keeps_ ? &delivered_ : &arriving_);
+    if (from == MessageKind::kWeights)
+      return MoveTowards(return_share_, arriving_, link_.replica->Edit());
+    center_.swap(arriving_);
+    ++center_version_;
   }
 
   // The step thread sleeps until the core lets it go. Where `is_gate`, all of that is the gate's
@@ -241,7 +287,7 @@ class ParameterServerStrategy : public SyncStrategy {
           if (keeps_) arriving_.swap(delivered_);
           break;
         case WorkerAction::Kind::kSwap:
-          link_.replica->Replace(keeps_ ? &delivered_ : &arriving_);
+          Swap(action.tag.kind);
           parked_ = std::chrono::microseconds(core_.parked_us());
           break;
         case WorkerAction::Kind::kLetStepBegin:
@@ -284,25 +330,39 @@ class ParameterServerStrategy : public SyncStrategy {
     if (is_idle) return absl::OkStatus();  // a drain, where every step ends with the weights of all
     RM_ASSIGN_OR_RETURN(const size_t pushes, PushDistance(task, times));
     if (task.kind == ExchangeTask::Kind::kRecall)
-      return FinishExchange(pushes, "copy of mark ", task.step, task.step);  // of no step
+      return FinishExchange(pushes, {"copy of mark ", task.step, task.step, /*is_copy=*/true});
     ScopedPhase phase(times, Phase::kExchange);
-    return FinishExchange(pushes, plan_.answered ? "weights of clock " : "pull at clock ",
-                          task.step + 1, task.step);
+    return FinishExchange(pushes, {plan_.answered ? "weights of clock " : "pull at clock ",
+                                   task.step + 1, task.step});
+  }
+
+  // What is pushed of steps that were made alone, of the whole arena. Weights are pushed from where
+  // they lie: they stand still until the servers have answered, and so have used them.
+  absl::Span<float> Pushed() {
+    if (!plan_.keeps_own) return absl::MakeSpan(distance_);
+    const TensorView weights = link_.replica->weights().values;
+    return {weights.data, static_cast<size_t>(weights.count())};
   }
 
   // Starts the pushes of steps that were made alone, which come first among the actions: how far
-  // the worker has come, bucket by bucket. Returns how many there are.
+  // the worker has come, or its weights, bucket by bucket. Returns how many there are.
   absl::StatusOr<size_t> PushDistance(const ExchangeTask& task, PhaseTimes& times) {
+    const auto servers = static_cast<size_t>(plan_.servers);
+    const size_t messages = plan_.answered ? 2 * servers : servers;  // of a bucket
     size_t next = 0;
-    while (next < actions_.size() && actions_[next].tag.kind == MessageKind::kPush) {
+    // A center that was delivered before is taken first.
+    while (next < actions_.size() && actions_[next].kind == WorkerAction::Kind::kSwap) ++next;
+    const auto is_pushed = [&] {
+      const size_t push = plan_.answered ? next + 1 : next;  // its answer is expected before it
+      return push < actions_.size() && actions_[push].tag.kind == MessageKind::kPush;
+    };
+    while (is_pushed()) {
       const Bucket& bucket = link_.layout->buckets()[actions_[next].tag.bucket];
       ExchangeTask push{ExchangeTask::Kind::kBucket, task.step, bucket.id, {}, task.lot};
-      push.gradient =
-          BucketGradient::OnHost(absl::MakeSpan(distance_).subspan(bucket.begin, bucket.count));
-      const auto servers = static_cast<size_t>(plan_.servers);
-      RM_RETURN_IF_ERROR(servers_.Push(absl::MakeConstSpan(actions_).subspan(next, servers), push,
+      push.gradient = BucketGradient::OnHost(Pushed().subspan(bucket.begin, bucket.count));
+      RM_RETURN_IF_ERROR(servers_.Push(absl::MakeConstSpan(actions_).subspan(next, messages), push,
                                        absl::MakeSpan(arriving_), times));
-      next += servers;
+      next += messages;
     }
     return next;
   }
@@ -325,13 +385,13 @@ class ParameterServerStrategy : public SyncStrategy {
   }
 
   // Starts what the core has asked for from action `first` on, and waits until nothing is under way
-  // and nothing waits its turn. The other arguments are those of ServerLink::Finish.
-  absl::Status FinishExchange(size_t first, const char* expected, int64_t clock, int64_t step) {
+  // and nothing waits its turn.
+  absl::Status FinishExchange(size_t first, const ServerLink::Awaited& awaited) {
     bool is_over = false;
     while (!is_over) {
       RM_RETURN_IF_ERROR(
           servers_.Ask(absl::MakeConstSpan(actions_).subspan(first), absl::MakeSpan(arriving_)));
-      RM_RETURN_IF_ERROR(servers_.Finish(expected, clock, step));
+      RM_RETURN_IF_ERROR(servers_.Finish(awaited));
       actions_.clear();
       first = 0;
       absl::MutexLock lock(&mutex_);
@@ -364,7 +424,14 @@ class ParameterServerStrategy : public SyncStrategy {
   std::vector<BucketGradient> gradients_;
   std::vector<float> base_;
   std::vector<float> distance_;
+  const float return_share_;
+  std::optional<double> away_;       // from the center, after Drain
   std::vector<int32_t> step_pulls_;  // of each step so far; full: of the first
+
+  // Of weights that stay the worker's own: the center of the last drain, written while the step
+  // thread waits in it.
+  std::vector<float> center_;
+  int64_t center_version_ = 0;
 
   mutable absl::Mutex mutex_;  // of the weights' replacing too
   // whole, while others arrive; empty where none may
@@ -383,8 +450,12 @@ class ParameterServerStrategy : public SyncStrategy {
 
 absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateParameterServerStrategy(
     const WorkerLink& link) {
-  RM_ASSIGN_OR_RETURN(auto codec, CreateCodecOf(link.spec->codec(), *link.layout, link.servers));
-  return std::make_unique<ParameterServerStrategy>(link, std::move(codec));
+  ServerCodecs codecs;
+  RM_ASSIGN_OR_RETURN(codecs.up, CreateCodecOf(link.spec->codec(), *link.layout, link.servers));
+  if (const CodecSpec* const down = DownCodecOf(*link.spec); down != nullptr) {
+    RM_ASSIGN_OR_RETURN(codecs.down, CreateCodecOf(*down, *link.layout, link.servers));
+  }
+  return std::make_unique<ParameterServerStrategy>(link, std::move(codecs));
 }
 
 }  // namespace ringmaster

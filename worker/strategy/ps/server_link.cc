@@ -6,12 +6,16 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
+#include "common/scheme/registry.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 
-ServerLink::ServerLink(const WorkerLink& link, std::unique_ptr<Codec> codec)
+ServerLink::ServerLink(const WorkerLink& link, ServerCodecs codecs)
     : link_(link),
-      codec_(std::move(codec)),
+      codec_(std::move(codecs.up)),
+      down_codec_(std::move(codecs.down)),
+      beside_worker_(TraitsOf(*link.spec).servers_beside_workers),
       wait_limit_(absl::Seconds(link.spec->limits().wait_seconds())),
       memory_(link.offer.encoded ? CreateCodecMemory(*codec_, 0, false)
                                  : CreateCodecMemory(*codec_, {link.layout->count(), link.workers},
@@ -20,6 +24,14 @@ ServerLink::ServerLink(const WorkerLink& link, std::unique_ptr<Codec> codec)
   for (int32_t server = 0; server < link_.servers; ++server) {
     parts_.push_back(ShardParts(*link_.layout, link_.servers, server));
     replies_.emplace_back(buckets + 1);
+  }
+  if (down_codec_ != nullptr) {
+    held_ = std::make_unique<HeldWeights>(*down_codec_, link_.replica->weights().host());
+    for (const std::vector<Range>& parts : parts_) {
+      auto& of_server = differences_.emplace_back();
+      for (const Range& part : parts)
+        of_server.emplace_back(down_codec_->MaxEncodedBytes(part.count));
+    }
   }
   expected_.reserve(link_.servers * (buckets + 1));
   pushes_.reserve(link_.servers * buckets);
@@ -51,9 +63,7 @@ absl::StatusOr<absl::Span<const std::byte>> ServerLink::EncodePart(const Exchang
     encoded = EncodeHere(task, server, part);
   }
   // Like the payload it is part of, an index counts only where it crosses the wire.
-  const bool is_local =
-      link_.spec->strategy().parameter_server().placement() == ParameterServerSpec::COLOCATED &&
-      server == link_.rank;
+  const bool is_local = beside_worker_ && server == link_.rank;
   if (!is_local) {
     const EncodedLength length{part.count, static_cast<int64_t>(encoded.size())};
     encoded_bytes_ += length.bytes;
@@ -128,29 +138,33 @@ absl::Status ServerLink::Expect(const WorkerAction& action, absl::Span<float> we
   std::vector<Received>& replies = replies_[action.server];
   Received* received = &replies.back();
   absl::Span<std::byte> out;
+  float* to = nullptr;
   if (tag.kind != MessageKind::kPull) {
     const Range& part = parts_[action.server][tag.bucket];
     received = &replies[tag.bucket];
-    out = absl::MakeSpan(reinterpret_cast<std::byte*>(weights.data() + part.begin),
-                         part.count * sizeof(float));
+    to = weights.data() + part.begin;
+    out = IsEncoded(tag.kind)
+              ? absl::MakeSpan(differences_[action.server][tag.bucket])
+              : absl::MakeSpan(reinterpret_cast<std::byte*>(to), part.count * sizeof(float));
   }
   RM_ASSIGN_OR_RETURN(
       OpId op, link_.transport->Receive({{Role::kServer, action.server}, tag, out, received}));
-  expected_.push_back({op, action.server, tag});
+  expected_.push_back({op, action.server, tag, to});
   return absl::OkStatus();
 }
 
-absl::Status ServerLink::Finish(const char* expected, int64_t clock, int64_t step) {
+absl::Status ServerLink::Finish(const Awaited& awaited) {
   for (size_t i = expected_.size(); i > 0; --i) {
     const absl::Status status = link_.transport->Wait(expected_[i - 1].op, Deadline());
-    if (!status.ok()) return Annotate(status, absl::StrCat(expected, clock));
+    if (!status.ok()) return Annotate(status, absl::StrCat(awaited.what, awaited.clock));
   }
   RM_RETURN_IF_ERROR(FinishRequests());
   RM_RETURN_IF_ERROR(CheckSizes());
+  if (held_ != nullptr && !awaited.is_copy) RM_RETURN_IF_ERROR(Hold());
   // What has been answered has left long ago.
   for (const OpId op : pushes_) {
     const absl::Status status = link_.transport->Wait(op, Deadline());
-    if (!status.ok()) return Annotate(status, absl::StrCat("push of step ", step));
+    if (!status.ok()) return Annotate(status, absl::StrCat("push of step ", awaited.step));
   }
   return absl::OkStatus();
 }
@@ -162,9 +176,36 @@ absl::Status ServerLink::FinishRequests() {
   return absl::OkStatus();
 }
 
+absl::Status ServerLink::Hold() {
+  for (const Expected& expected : expected_) {
+    const Tag& tag = expected.tag;
+    if (tag.kind == MessageKind::kPull) continue;
+    const Range& part = parts_[expected.server][tag.bucket];
+    if (part.count == 0) continue;
+    const absl::Span<float> weights(expected.to, part.count);
+    if (!IsEncoded(tag.kind)) {
+      held_->Set(part.begin, weights);
+      continue;
+    }
+    const absl::Span<const std::byte> bytes =
+        absl::MakeConstSpan(differences_[expected.server][tag.bucket])
+            .first(replies_[expected.server][tag.bucket].bytes);
+    const SharedStream stream = SharedDownStream(link_.spec->training().seed(), tag.step,
+                                                 {tag.bucket, expected.server, link_.servers});
+    const absl::Status status = held_->Add(stream, bytes, part.begin, part.count);
+    if (!status.ok()) {
+      return Annotate(
+          status, absl::StrCat("weights of bucket ", tag.bucket, " from server/", expected.server));
+    }
+    const absl::Span<const float> held = held_->values().subspan(part.begin, part.count);
+    std::copy(held.begin(), held.end(), weights.begin());
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ServerLink::CheckSizes() const {
   for (const Expected& expected : expected_) {
-    if (expected.tag.kind == MessageKind::kPull) continue;
+    if (expected.tag.kind == MessageKind::kPull || IsEncoded(expected.tag.kind)) continue;
     const int32_t bucket = expected.tag.bucket;
     const int64_t bytes = replies_[expected.server][bucket].bytes;
     const int64_t expected_bytes = parts_[expected.server][bucket].count * sizeof(float);

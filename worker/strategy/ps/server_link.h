@@ -11,6 +11,7 @@
 #include "common/base/monotonic.h"
 #include "common/codec/codec.h"
 #include "common/codec/memory.h"
+#include "common/exchange/held_weights.h"
 #include "common/exchange/parts.h"
 #include "worker/strategy/exchange_thread.h"
 #include "worker/strategy/ps/worker_core.h"
@@ -18,11 +19,25 @@
 
 namespace ringmaster {
 
+// How gradients go to servers, and weights come back.
+struct ServerCodecs {
+  std::unique_ptr<Codec> up;
+  std::unique_ptr<Codec> down;  // of differences; null: weights come as floats
+};
+
 // The messages between a worker's exchange thread and all servers: what WorkerCore asks for, on a
 // transport. Pushes are encoded here, unless they come encoded.
 class ServerLink {
  public:
-  ServerLink(const WorkerLink& link, std::unique_ptr<Codec> codec);
+  ServerLink(const WorkerLink& link, ServerCodecs codecs);
+
+  // What Finish waits for, in words ("pull at clock ", 3), and the step whose pushes go with it.
+  struct Awaited {
+    const char* what = "";
+    int64_t clock = 0;
+    int64_t step = 0;
+    bool is_copy = false;  // of a mark: no weights that the worker goes on with
+  };
 
   // Starts to send the parts of one bucket, as `actions` say, which are a task's
   // (WorkerCore::GradientReady). Weights that they expect will land in `weights` (the whole arena),
@@ -34,8 +49,9 @@ class ServerLink {
   absl::Status Ask(absl::Span<const WorkerAction> actions, absl::Span<float> weights);
 
   // Waits until all that is expected has arrived and all that is sent has left this worker's
-  // buffers. `expected` and `clock` name what is awaited ("pull at clock ", 3), `step` the pushes.
-  absl::Status Finish(const char* expected, int64_t clock, int64_t step);
+  // buffers. Differences are then added to what the worker holds, and the sum is in the place of
+  // the weights.
+  absl::Status Finish(const Awaited& awaited);
   // The same of requests alone: a farewell, after which nothing is reported.
   absl::Status FinishRequests();
 
@@ -45,6 +61,10 @@ class ServerLink {
   // What is kept of the gradients that were encoded here.
   CodecMemory& memory() { return *memory_; }
   const CodecMemory& memory() const { return *memory_; }
+
+  // What it holds of the servers' weights, where they send differences; null: they do not.
+  HeldWeights* held() { return held_.get(); }
+  const HeldWeights* held() const { return held_.get(); }
 
   // ExchangeReport's.
   int64_t encoded_bytes() const { return encoded_bytes_; }
@@ -57,6 +77,7 @@ class ServerLink {
     OpId op = 0;
     int32_t server = 0;
     Tag tag;
+    float* to = nullptr;  // where the part's weights are wanted
   };
 
   MonotonicTime Deadline() const { return MonotonicNow() + wait_limit_; }
@@ -72,15 +93,27 @@ class ServerLink {
   absl::Status Expect(const WorkerAction& action, absl::Span<float> weights);
   // The weights that have arrived must be of the right size.
   absl::Status CheckSizes() const;
+  // Whether a message of this kind is of differences, encoded.
+  bool IsEncoded(MessageKind kind) const {
+    return held_ != nullptr && kind == MessageKind::kWeights;
+  }
+  // Brings the weights that have arrived into what the worker holds, and from there to where they
+  // are wanted.
+  absl::Status Hold();
 
   const WorkerLink link_;
   const std::unique_ptr<Codec> codec_;
+  const std::unique_ptr<Codec> down_codec_;  // may be null
+  const bool beside_worker_;                 // server k lives with worker k
   const absl::Duration wait_limit_;
   const std::unique_ptr<CodecMemory> memory_;
   std::vector<std::vector<Range>> parts_;  // by server and bucket
   // Encoded parts must stay until sent: by step parity, server and bucket. Empty for the exact
   // codec, which sends straight from the gradient arena, and where buckets come encoded.
   std::vector<std::vector<std::vector<std::byte>>> encoded_[2];
+  // Where servers send differences: what the worker holds, and what arrives, by server and bucket.
+  std::unique_ptr<HeldWeights> held_;
+  std::vector<std::vector<std::vector<std::byte>>> differences_;
   // What came last, by server: a message a bucket, then the answer to the request of a pull.
   std::vector<std::vector<Received>> replies_;
   // Messages not yet waited for. Of those expected the last is waited for first: mostly the others

@@ -3,33 +3,37 @@
 #include <algorithm>
 
 #include "common/base/check.h"
+#include "common/scheme/registry.h"
 
 namespace ringmaster {
 
 using Kind = WorkerAction::Kind;
 
 WorkerPlan WorkerPlanOf(const RunSpec& spec, int32_t rank, int32_t buckets) {
-  const ParameterServerSpec& ps = spec.strategy().parameter_server();
+  const SchemeTraits traits = TraitsOf(spec);
   WorkerPlan plan;
   plan.rank = rank;
-  plan.servers = ps.servers();
+  plan.servers = traits.servers;
   plan.buckets = buckets;
-  plan.answered = ps.consistency() == ParameterServerSpec::BSP;
-  plan.local_steps = ps.local_steps();
-  plan.may_skip = ps.backup_workers() > 0;
+  plan.local_steps = traits.local_steps;
+  plan.keeps_own = traits.attraction > 0;
+  plan.answered = traits.updates == Updates::kTogether || plan.keeps_own;
+  plan.drain_pulls = traits.weights_encoded;
+  plan.may_skip = traits.backup_workers > 0;
   const bool overlaps =
-      ps.consistency() == ParameterServerSpec::ASYNCHRONOUS && plan.local_steps == 0;
+      !plan.answered && !traits.staleness_bound.has_value() && plan.local_steps == 0;
   plan.steps_in_flight_max = overlaps ? 2 : 1;
-  plan.equal_steps = spec.strategy().work() != StrategySpec::CLAIMED;
+  plan.equal_steps = traits.work != Work::kClaimed;
   return plan;
 }
 
 WorkerCore::WorkerCore(const WorkerPlan& plan) : plan_(plan) {
   RM_CHECK(plan_.servers > 0 && plan_.buckets >= 0 && plan_.rank >= 0);
   RM_CHECK(plan_.steps_in_flight_max == 1 || (plan_.steps_in_flight_max == 2 && !plan_.answered));
-  RM_CHECK(plan_.local_steps == 0 ||
-           (plan_.local_steps > 0 && !plan_.answered && plan_.steps_in_flight_max == 1));
+  RM_CHECK(plan_.local_steps == 0 || (plan_.local_steps > 0 && plan_.answered == plan_.keeps_own &&
+                                      plan_.steps_in_flight_max == 1));
   RM_CHECK(!plan_.may_skip || plan_.answered);
+  RM_CHECK(!plan_.keeps_own || (plan_.local_steps > 0 && plan_.answered));
   const size_t parts = static_cast<size_t>(plan_.servers) * plan_.buckets;
   for (Versions* versions : {&arriving_, &delivered_, &front_, &read_[0], &read_[1]})
     versions->assign(parts, 0);
@@ -78,6 +82,8 @@ void WorkerCore::DrainAsked(std::vector<WorkerAction>* actions) {
   RM_CHECK(!beginning_.has_value() && !draining_);
   draining_ = true;
   begun_steps_ = 0;
+  // What the drain brings would overwrite it.
+  if (plan_.keeps_own) TakeDelivered(MessageKind::kWeights, actions);
   if (ended_steps_ > 0) Add({Task::Kind::kEndStep}, actions);
   Add({Task::Kind::kDrain}, actions);
 }
@@ -225,10 +231,11 @@ void WorkerCore::End(const Task& task, std::vector<WorkerAction>* actions) {
   }
   if (task.kind == Task::Kind::kEndStep) {
     ++ended_;
+    if (plan_.keeps_own && draining_) TakeDelivered(MessageKind::kWeights, actions);
     return LetStepBegin(actions);
   }
   draining_ = false;
-  TakeDelivered(actions);
+  TakeDelivered(MessageKind::kDrain, actions);
   actions->push_back({Kind::kDrained, 0, {}});
 }
 
@@ -239,7 +246,7 @@ void WorkerCore::LetStepBegin(std::vector<WorkerAction>* actions) {
   int64_t step = *beginning_;
   beginning_.reset();
   if (is_first) {
-    TakeDelivered(actions);
+    TakeDelivered(MessageKind::kWeights, actions);
     read_[begun_ % 2] = front_;
     ++begun_;
     if (plan_.may_skip) step = std::max(step, *std::min_element(front_.begin(), front_.end()));
@@ -248,14 +255,14 @@ void WorkerCore::LetStepBegin(std::vector<WorkerAction>* actions) {
   actions->push_back({Kind::kLetStepBegin, 0, {MessageKind::kPush, 0, 0, step}});
 }
 
-void WorkerCore::TakeDelivered(std::vector<WorkerAction>* actions) {
+void WorkerCore::TakeDelivered(MessageKind from, std::vector<WorkerAction>* actions) {
   if (!has_delivered_) return;
   has_delivered_ = false;
   front_pulls_ = delivered_pulls_;
   front_.swap(delivered_);
   parked_us_ = delivered_parked_us_;
   delivered_parked_us_ = 0;
-  actions->push_back({Kind::kSwap, 0, {}});
+  actions->push_back({Kind::kSwap, 0, {from, 0, 0, 0}});
 }
 
 }  // namespace ringmaster

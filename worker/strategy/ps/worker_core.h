@@ -8,17 +8,18 @@
 #include "absl/types/span.h"
 #include "common/base/message.h"
 #include "common/exchange/parts.h"
-#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
+
+class RunSpec;
 
 // How a worker deals with its servers. Consistency is data, as in server/shard_core.h.
 struct WorkerPlan {
   int32_t rank = 0;
   int32_t servers = 0;
   int32_t buckets = 0;
-  // Servers answer every push with the part's new weights (BSP). Otherwise the worker pulls all
-  // weights at a step's end.
+  // Servers answer every push with the part's new weights (BSP, elastic averaging). Otherwise the
+  // worker pulls all weights at a step's end.
   bool answered = false;
   // A step may begin while the exchange of this many steps is under way, its own included. 1: it
   // waits for the weights of the step before. 2: it takes what has arrived and waits for its
@@ -27,6 +28,13 @@ struct WorkerPlan {
   // Steps that a worker makes alone before it pushes how far it has come, all buckets at once
   // (geo). 0: it pushes each step's gradient, bucket by bucket.
   int32_t local_steps = 0;
+  // The worker's weights stay its own, and what servers send is a center that they go towards
+  // (elastic averaging): it is taken after every exchange, in a drain too, and a drain asks for it
+  // once more. With local_steps, and answered.
+  bool keeps_own = false;
+  // Answers say how far the servers' weights are from what the worker holds, and leave something
+  // out: a drain asks for the weights themselves, whatever was answered.
+  bool drain_pulls = false;
   // Servers may make an update without this worker (backup workers): it goes on with the newest
   // step whose weights it has got.
   bool may_skip = false;
@@ -35,8 +43,8 @@ struct WorkerPlan {
   bool equal_steps = true;
 };
 
-// The plan of worker/`rank`. `spec` is resolved and its strategy is parameter_server. `buckets`: of
-// the layout.
+// The plan of worker/`rank`. `spec` is resolved and its scheme has servers. `buckets`: of the
+// layout.
 WorkerPlan WorkerPlanOf(const RunSpec& spec, int32_t rank, int32_t buckets);
 
 // What the core asks for, in this order. `tag` names the message; its note is complete.
@@ -48,7 +56,8 @@ struct WorkerAction {
               // (kPull)
     kDeliver,  // the expected weights are whole: put them where kSwap takes them, over any that
                // nobody has taken
-    kSwap,     // exchange the delivered weights with the front ones
+    kSwap,     // exchange the delivered weights with the front ones; tag.kind is kDrain where a
+               // drain takes them, else kWeights
     kLetStepBegin,  // step `tag.step`: the one asked for, or a later one where it may skip
     kDrained,       // the front weights hold every update of finished steps
     kRecalled,      // the copy of the mark that was asked for is whole where it was expected
@@ -81,7 +90,8 @@ struct WorkerAction {
 class WorkerCore {
  public:
   // RM_CHECKs the plan: at least one server, steps_in_flight_max 1 or 2, and 1 where pushes are
-  // answered or steps are local; local steps without answers, skipping with them.
+  // answered or steps are local; local steps with answers for own weights alone, and these with
+  // both; skipping with answers.
   explicit WorkerCore(const WorkerPlan& plan);
 
   // Before everything else: `exchanges` exchanges have ended, as ended() says, and the front
@@ -151,13 +161,16 @@ class WorkerCore {
   // Asks every server for weights of all parts, as messages of `kind`.
   void Request(MessageKind kind, const PullNote& note, std::vector<WorkerAction>* actions);
   // Whether a drain asks for weights: answers to pushes hold every update of finished steps
-  // already.
-  bool DrainPulls() const { return !plan_.answered && (ended_ > 0 || !plan_.equal_steps); }
+  // already, if updates come together.
+  bool DrainPulls() const {
+    const bool asks = !plan_.answered || plan_.keeps_own || plan_.drain_pulls;
+    return asks && (ended_ > 0 || !plan_.equal_steps);
+  }
   // Ends what is ending once nothing is under way, and starts what waits behind it.
   void Advance(std::vector<WorkerAction>* actions);
   void End(const Task& task, std::vector<WorkerAction>* actions);
   void LetStepBegin(std::vector<WorkerAction>* actions);
-  void TakeDelivered(std::vector<WorkerAction>* actions);
+  void TakeDelivered(MessageKind from, std::vector<WorkerAction>* actions);
 
   const WorkerPlan plan_;
 

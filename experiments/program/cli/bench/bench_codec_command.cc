@@ -9,6 +9,7 @@
 #include "common/machine/machine.h"
 #include "experiments/program/cli/bench/bench_commands.h"
 #include "experiments/program/cli/bench/buffer_flags.h"
+#include "experiments/program/cli/bench/codec_settings.h"
 #include "experiments/proof/bench/bench_codec.h"
 #include "experiments/proof/bench/bench_codec_table.h"
 #include "experiments/proof/bench/bench_sizes.h"
@@ -21,6 +22,7 @@ constexpr char kCodecFooter[] =
     "  ringmaster bench codec                                     all that leave something out, 64 "
     "KiB to 64 MiB\n"
     "  ringmaster bench codec --codec topk --density 0.001 --sizes 512KiB,16MiB\n"
+    "  ringmaster bench codec --codec fp16 --set codec.auto_scale=true\n"
     "\n"
     "One thread. Four operations: encode; decode; decode_add, which adds what it decodes to a "
     "gradient; "
@@ -57,11 +59,13 @@ constexpr char kCodecFooter[] =
 struct CodecFlags {
   CodecBench bench;
   std::string sizes = "64KiB:64MiB";
+  std::vector<std::string> sets;
   bool json = false;
 };
 
 absl::Status Check(const Machine& machine, CodecFlags* flags) {
   RM_ASSIGN_OR_RETURN(flags->bench.sizes, ParseSizes(flags->sizes));
+  RM_ASSIGN_OR_RETURN(flags->bench.settings, ParseCodecSettings(flags->sets));
   return CheckCodecBench(flags->bench, machine.memory_bytes());
 }
 
@@ -111,6 +115,11 @@ void DeclareCodecBench(Command bench, Action* action) {
       .AddOption("--density", &flags->bench.density,
                  "share of elements kept, of codecs that take one")
       .ShowDefault();
+  command
+      .AddOption("--set", &flags->sets,
+                 "an option of those codecs that take it, e.g. --set codec.block=64; may be given "
+                 "several times")
+      .Takes("codec.FIELD=VALUE");
   command
       .AddOption("--iterations", &flags->bench.iterations,
                  "timed ones of each size; 0: a fifth of a second of them")

@@ -5,19 +5,18 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
-#include "common/config/override.h"
 #include "common/formats/atomic_file.h"
 #include "common/formats/json.h"
 #include "common/formats/npy.h"
 #include "common/log/log.h"
+#include "experiments/program/cli/bench/codec_settings.h"
 #include "experiments/program/cli/commands.h"
 #include "experiments/proof/bench/codec_trial.h"
-#include "proto/run_spec.pb.h"
+#include "proto/codec_spec.pb.h"
 
 namespace ringmaster {
 namespace {
@@ -56,27 +55,20 @@ struct Prepared {
 };
 
 absl::StatusOr<CodecSpec> SpecOf(const CodecFlags& flags) {
-  RunSpec run;
-  run.mutable_codec()->set_name(flags.name);
-  for (const std::string& assignment : flags.sets) {
-    if (!absl::StartsWith(assignment, "codec.") || absl::StartsWith(assignment, "codec.name")) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "--set ", assignment, ": expected an option of the codec, codec.FIELD=VALUE"));
-    }
-    RM_RETURN_IF_ERROR(Annotate(SetField(assignment, &run), absl::StrCat("--set ", assignment)));
-  }
+  RM_ASSIGN_OR_RETURN(CodecSpec spec, ParseCodecSettings(flags.sets));
+  spec.set_name(flags.name);
   const CodecInfo* const info = FindCodec(flags.name);
-  if (info == nullptr) return CreateCodec(run.codec()).status();
+  if (info == nullptr) return CreateCodec(spec).status();
   for (const CodecInfo& other : Codecs()) {
     for (const CodecOption& option : other.options) {
-      if (!option.is_set(run.codec()) || FindOption(*info, option.field) != nullptr) continue;
+      if (!option.is_set(spec) || FindOption(*info, option.field) != nullptr) continue;
       return absl::InvalidArgumentError(absl::StrCat("--set codec.", option.field, ": codec \"",
                                                      flags.name, "\" does not take it"));
     }
   }
-  SetCodecDefaults(run.mutable_codec());
-  RM_RETURN_IF_ERROR(CreateCodec(run.codec()).status());
-  return run.codec();
+  SetCodecDefaults(&spec);
+  RM_RETURN_IF_ERROR(CreateCodec(spec).status());
+  return spec;
 }
 
 absl::StatusOr<Prepared> Prepare(const CodecFlags& flags) {

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -8,28 +7,24 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
-#include "common/config/textproto.h"
 #include "common/log/log.h"
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/cli/link_measurement.h"
 #include "experiments/program/cli/signals.h"
-#include "experiments/program/cli/spec_flags.h"
+#include "experiments/program/cli/sweep/sweep_file.h"
 #include "experiments/program/cli/sweep/sweep_watcher.h"
 #include "experiments/program/cli/terminal.h"
 #include "experiments/program/cli/weights_file.h"
-#include "experiments/program/run/launcher_environment.h"
-#include "experiments/program/run/resolve_spec.h"
-#include "experiments/program/run/run_inputs.h"
 #include "experiments/program/store/store.h"
 #include "experiments/study/predict/calibrate.h"
 #include "experiments/study/results/summary.h"
 #include "experiments/study/sweep/run_sweep.h"
 #include "experiments/study/sweep/sweep_plan.h"
 #include "experiments/study/sweep/sweep_table.h"
+#include "experiments/study/tune/run_tuning.h"
 #include "proto/run_record.pb.h"
 
 namespace ringmaster {
@@ -44,10 +39,13 @@ constexpr char kSweepFooter[] =
     "\"1\" }\n"
     "            reason: \"a ring of one exchanges nothing\" }\n"
     "  trials: 5\n"
+    "An axis with when { field: \"arm\" value: \"ssp\" } is there for these cells alone. With\n"
+    "  tuning { fields { field: \"optimizer.learning_rate\" values: [\"0.1\", \"0.2\"] }\n"
+    "           budget_samples: 20000 }\n"
+    "each cell is first tried at these values, then run at its best one.\n"
     "\n"
     "Every run is kept as it ends. However a sweep was stopped, the same command goes on where it "
-    "was. The solo arm "
-    "is\n"
+    "was. The solo arm is\n"
     "added where it is missing: without it nobody knows what could have been reached.\n"
     "Exit code 0: all runs done, 1: some failed, 2: a mistake in the file or the flags, 130: "
     "interrupted.";
@@ -152,31 +150,6 @@ absl::Status RunAndShow(const SweepPlan& plan, Store& store, const SweepFlags& f
   return status;
 }
 
-// Where a file is missing and none beside it has nearly its name: the preset that was probably
-// meant.
-absl::Status WithPreset(const absl::Status& status, const std::string& file) {
-  if (!absl::IsNotFound(status) || absl::StrContains(status.message(), "did you mean"))
-    return status;
-  // In a checkout, and in a bundle.
-  for (const char* folder : {"experiments/presets", "presets"}) {
-    const std::string preset = NearbyTextproto(file, folder);
-    if (!preset.empty())
-      return absl::NotFoundError(absl::StrCat(status.message(), "; did you mean ", preset, "?"));
-  }
-  return status;
-}
-
-absl::StatusOr<SweepPlan> LoadPlan(const SweepFlags& flags) {
-  SweepSpec sweep;
-  RM_RETURN_IF_ERROR(WithPreset(LoadTextproto(flags.file, "sweep", &sweep), flags.file));
-  const Environment environment = ReadEnvironment();
-  InputsReader inputs;
-  return PlanSweep(
-      sweep, std::filesystem::path(flags.file).stem().string(),
-      [&](const RunSpec& spec) { return ResolveAndValidate(spec, environment.default_data_dir); },
-      [&](const RunSpec& spec) { return inputs.Read(spec); });
-}
-
 std::vector<RunSpec> SpecsOf(const SweepPlan& plan) {
   std::vector<RunSpec> specs;
   for (const PlannedCell& cell : plan.cells) specs.push_back(cell.spec);
@@ -185,13 +158,67 @@ std::vector<RunSpec> SpecsOf(const SweepPlan& plan) {
 
 // What --dry-run shows, without a step of training.
 int ShowPlan(const SweepFlags& flags) {
-  const absl::StatusOr<SweepPlan> plan = LoadPlan(flags);
-  if (!plan.ok()) {
-    Log(LogLevel::kError, plan.status().message());
+  const absl::StatusOr<LoadedSweep> sweep = LoadSweep(flags.file);
+  if (!sweep.ok()) {
+    Log(LogLevel::kError, sweep.status().message());
     return kExitUserError;
   }
-  std::printf("%s%zu runs\n", PlanText(*plan, {}).c_str(), plan->order.size());
+  if (sweep->tuning.has_value()) {
+    std::printf("%s%zu runs to find each cell's values; then\n",
+                PlanText(sweep->tuning->runs, {}).c_str(), sweep->tuning->runs.order.size());
+  }
+  std::printf("%s%zu runs\n", PlanText(sweep->plan, {}).c_str(), sweep->plan.order.size());
   return kExitOk;
+}
+
+// Finds each cell's values, where the sweep tunes some, with what a store of its own has of the
+// runs: the same command goes on where it was, and reports of the sweep leave them out.
+absl::Status Tune(const SweepFlags& flags, LoadedSweep* sweep) {
+  if (!sweep->tuning.has_value()) return absl::OkStatus();
+  const std::string folder = TuningFolder(flags.out);
+  RM_ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, Store::Open(folder));
+  std::fprintf(stderr, "tuning: %zu runs of %lld samples each, kept in %s\n",
+               sweep->tuning->runs.order.size(),
+               static_cast<long long>(sweep->spec.tuning().budget_samples()), folder.c_str());
+  TerminalWatcher watcher;
+  SweepOptions options;
+  options.device = flags.device;
+  options.interrupted = &InterruptFlag();
+  RM_ASSIGN_OR_RETURN(const std::vector<TunedArm> tuned,
+                      RunTuning(*sweep->tuning, *store, options, watcher));
+  for (const std::string& warning : EdgeWarnings(tuned)) Log(LogLevel::kWarning, warning);
+  return UseTuned(tuned, sweep);
+}
+
+// --dry-run of a sweep that tunes: the values are known once the runs that find them are done.
+absl::Status DryRunTuned(const SweepFlags& flags, LoadedSweep* sweep) {
+  const TuningPlan& tuning = *sweep->tuning;
+  RM_ASSIGN_OR_RETURN(const std::vector<SweepRun> runs,
+                      Store::ReadSweepRuns(TuningFolder(flags.out), tuning.runs.name));
+  const size_t left = RunsLeft(tuning.runs, runs, false).size();
+  if (left == 0) {
+    RM_RETURN_IF_ERROR(Tune(flags, sweep));
+  } else {
+    std::printf("%s%zu runs of %lld samples to find each cell's values, %zu to do; then\n",
+                PlanText(tuning.runs, runs).c_str(), tuning.runs.order.size(),
+                static_cast<long long>(sweep->spec.tuning().budget_samples()), left);
+  }
+  RM_ASSIGN_OR_RETURN(const std::vector<SweepRun> stored,
+                      Store::ReadSweepRuns(flags.out, sweep->plan.name));
+  return DryRun(sweep->plan, stored, flags);
+}
+
+int ShowWhatIsLeft(const SweepFlags& flags, LoadedSweep* sweep) {
+  const auto status = [&]() -> absl::Status {
+    if (sweep->tuning.has_value()) return DryRunTuned(flags, sweep);
+    RM_ASSIGN_OR_RETURN(const std::vector<SweepRun> runs,
+                        Store::ReadSweepRuns(flags.out, sweep->plan.name));
+    return DryRun(sweep->plan, runs, flags);
+  }();
+  if (InterruptFlag()) return kExitInterrupted;
+  if (status.ok()) return kExitOk;
+  Log(LogLevel::kError, status.message());
+  return absl::IsInvalidArgument(status) ? kExitUserError : kExitFailedRun;
 }
 
 int Sweep(const SweepFlags& flags) {
@@ -199,25 +226,21 @@ int Sweep(const SweepFlags& flags) {
     Log(LogLevel::kError, status.message());
     return code;
   };
-  const absl::StatusOr<SweepPlan> plan = LoadPlan(flags);
-  if (!plan.ok()) return fail(plan.status(), kExitUserError);
-  if (!plan->question.empty()) std::fprintf(stderr, "%s\n", plan->question.c_str());
-  TellOfWeights(SpecsOf(*plan));
-  if (flags.dry_run) {
-    const auto runs = Store::ReadSweepRuns(flags.out, plan->name);
-    if (!runs.ok()) return fail(runs.status(), kExitUserError);
-    const absl::Status status = DryRun(*plan, *runs, flags);
-    if (InterruptFlag()) return kExitInterrupted;
-    return status.ok() ? kExitOk : fail(status, kExitFailedRun);
-  }
+  absl::StatusOr<LoadedSweep> sweep = LoadSweep(flags.file);
+  if (!sweep.ok()) return fail(sweep.status(), kExitUserError);
+  const SweepPlan& plan = sweep->plan;
+  if (!plan.question.empty()) std::fprintf(stderr, "%s\n", plan.question.c_str());
+  TellOfWeights(SpecsOf(plan));
+  if (flags.dry_run) return ShowWhatIsLeft(flags, &*sweep);
   auto store = Store::Open(flags.out);
   if (!store.ok()) return fail(store.status(), kExitUserError);
-  const absl::Status status = RunAndShow(*plan, **store, flags);
+  absl::Status status = Tune(flags, &*sweep);
+  if (status.ok()) status = RunAndShow(plan, **store, flags);
   if (InterruptFlag()) return kExitInterrupted;
   if (!status.ok()) return fail(status, kExitFailedRun);
-  const auto now = (*store)->SweepRuns(plan->name);
+  const auto now = (*store)->SweepRuns(plan.name);
   if (!now.ok()) return fail(now.status(), kExitFailedRun);
-  const SweepState state = StateOf(*plan, *now, flags.retry_failed);
+  const SweepState state = StateOf(plan, *now, flags.retry_failed);
   if (state.failed > 0)
     std::fprintf(stderr, "%zu runs failed; --retry-failed tries them again\n", state.failed);
   return state.failed > 0 ? kExitFailedRun : kExitOk;

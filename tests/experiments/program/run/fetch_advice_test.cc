@@ -11,6 +11,7 @@
 #include "experiments/program/run/resolve_spec.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proto/run_spec.pb.h"
 #include "tests/support/program.h"
 
 namespace ringmaster {

@@ -7,6 +7,7 @@
 #include "experiments/program/run/worker_parts.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proto/run_spec.pb.h"
 #include "worker/data/dataset.h"
 
 namespace ringmaster {

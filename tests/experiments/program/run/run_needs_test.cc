@@ -1,5 +1,6 @@
 #include "experiments/program/run/run_needs.h"
 
+#include <map>
 #include <string>
 
 #include "common/config/arms.h"
@@ -49,10 +50,47 @@ TEST(PlanMemory, OptimizerStateIsWhereUpdatesAreMade) {
 
 TEST(PlanMemory, OfServersHasWhatTheyReceive) {
   const MemoryPlan plan = PlanMemory(SpecOf("ps", 3), Facts());
-  // Four processes with initial weights; a replica and what arrives on each worker; the server's,
-  // and a copy for each worker.
-  EXPECT_EQ(plan.weights, (4 + 3 * 2 + 1 + 3) * kArena);
+  // Four processes with initial weights; a replica and what arrives on each worker; the server's.
+  EXPECT_EQ(plan.weights, (4 + 3 * 2 + 1) * kArena);
   EXPECT_EQ(plan.gradients, (3 * 2 + 1 + 3) * kArena);
+}
+
+TEST(PlanMemory, WhoseCenterIsOnServersHasItAtEachWorkerToo) {
+  // As a worker under a bound, which also keeps what arrives, and the center.
+  EXPECT_EQ(PlanMemory(SpecOf("easgd-async", 3), Facts()).weights,
+            PlanMemory(SpecOf("ssp", 3), Facts()).weights + 3 * kArena);
+}
+
+TEST(PlanMemory, WhatAWorkerHoldsOfEncodedWeightsLiesAtBothEndsAtServersOnceWhereAllHoldTheSame) {
+  const auto codec_of = [](const char* arm) {
+    RunSpec spec = SpecOf(arm, 3);
+    spec.mutable_strategy()->mutable_parameter_server()->mutable_down_codec()->set_name("natural");
+    return PlanMemory(spec, Facts()).codec;
+  };
+  // A worker's array and what arrives there; the same for each worker on servers, or once.
+  const int64_t encoding = 1'125'000;  // nine bits an element
+  EXPECT_EQ(codec_of("ps"), (3 + 1) * (kArena + encoding));
+  EXPECT_EQ(codec_of("async"), (3 + 3) * (kArena + encoding));
+  EXPECT_EQ(codec_of("backup"), (3 + 3) * (kArena + encoding));
+}
+
+TEST(PlanMemory, OfServersThatDoNotAnswerAllAlikeHasCopiesForTheWorkers) {
+  const int64_t plain = PlanMemory(SpecOf("ps", 3), Facts()).weights;
+  // What an answer is sent from; of delay compensation what the last two were, and a mean of
+  // squares. Without a bound a worker also keeps what has arrived.
+  for (const auto& [arm, arenas] : std::map<std::string, int64_t>{
+           {"ssp", 3}, {"async", 3 + 3}, {"backup", 3}, {"dc-async", 3 + 10}})
+    EXPECT_EQ(PlanMemory(SpecOf(arm, 3), Facts()).weights, plain + arenas * kArena) << arm;
+}
+
+TEST(PlanMemory, OfStepsMadeAloneHasTheOptimizerAndThreeArenasAtEachWorker) {
+  MemoryFacts facts = Facts();
+  facts.optimizer_arrays = 2;
+  const MemoryPlan geo = PlanMemory(SpecOf("geo", 3), facts);
+  EXPECT_EQ(geo.optimizer, 3 * 2 * kArena);
+  // Four processes; a replica, what arrives, where it began and how far it has come; the server's
+  // and its three answers.
+  EXPECT_EQ(geo.weights, (4 + 3 * (1 + 3) + 1 + 3) * kArena);
 }
 
 TEST(PlanMemory, EachMarkButTheLastIsAnArenaOfTheWholeRun) {

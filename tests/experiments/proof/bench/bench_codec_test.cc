@@ -84,6 +84,23 @@ TEST(BenchCodec, ARunMeasuresEveryOperationOfEveryCodecAndSize) {
   EXPECT_EQ(json["density"], 0.01);
 }
 
+TEST(BenchCodec, CodecsTakeTheSettingsThatTheyHave) {
+  CodecBench bench;
+  bench.codecs = {"fp16", "int8", "topk"};
+  bench.sizes = {4096};
+  bench.iterations = 1;
+  bench.settings.set_auto_scale(true);
+  bench.settings.set_block(64);
+  bench.settings.set_two_bit_values(true);
+  ASSERT_TRUE(CheckCodecBench(bench, 0).ok());
+  std::vector<int64_t> bytes;
+  const absl::Status status = RunCodecBench(
+      bench, [&](const CodecResult& result) { bytes.push_back(result.encoded_bytes); });
+  ASSERT_TRUE(status.ok()) << status;
+  // 11 of 1024 elements: two magnitudes, two bits and an index each.
+  EXPECT_EQ(bytes, (std::vector<int64_t>{2 * 1024 + 4, 1024 + 4 * 16, 8 + 3 + 11 * 4}));
+}
+
 TEST(BenchCodec, ColdAndUnalignedGradientsComeOutRightToo) {
   CodecBench bench;
   bench.codecs = AllCodecs();
@@ -124,6 +141,14 @@ TEST(BenchCodec, SettingsThatMakeNoSenseAreNamed) {
   bench.density = 2;
   EXPECT_THAT(CheckCodecBench(bench, 0).message(), HasSubstr("codec.density 2"));
   bench.density = 0.5;
+  bench.settings.set_levels(3);
+  EXPECT_THAT(CheckCodecBench(bench, 0).message(), HasSubstr("\"levels: 3\" the codecs take \"\""));
+  bench.codecs = {"topk", "qsgd"};
+  EXPECT_TRUE(CheckCodecBench(bench, 0).ok());
+  bench.settings.set_warmup_steps(3);
+  EXPECT_THAT(CheckCodecBench(bench, 0).message(), HasSubstr("leave the others out"));
+  bench.settings.Clear();
+  bench.codecs = {"topk"};
   EXPECT_TRUE(CheckCodecBench(bench, 1 << 20).ok());
   bench.sizes = {1 << 18};
   EXPECT_THAT(CheckCodecBench(bench, 1 << 20).message(),

@@ -28,7 +28,7 @@ TEST(Explain, SaysOfEveryArmWhatIsSentAndWhatAClipWouldMeasure) {
     }
     ++compressing;
     const std::string& codec = arm.spec.codec().name();
-    EXPECT_THAT(told.out, HasSubstr(arm.codec.in_rounds ? absl::StrCat(codec, " sums it in")
+    EXPECT_THAT(told.out, HasSubstr(arm.codec.in_rounds ? absl::StrCat(codec, " sums a bucket in")
                                                         : absl::StrCat("its encoding by ", codec)));
     if (arm.traits.servers > 0) continue;
     // What cannot be added on the wire is gathered, whatever schedule the arm is called after.
@@ -37,6 +37,18 @@ TEST(Explain, SaysOfEveryArmWhatIsSentAndWhatAClipWouldMeasure) {
         << name;
   }
   EXPECT_GE(compressing, 3);
+}
+
+TEST(Explain, TakesFieldsOfTheSpecAndRefusesWhatARunWouldRefuse) {
+  const Finished told = RunProgram(
+      {"explain", "local-sgd", "--workers", "3", "--set", "strategy.local_sgd.local_steps=5"});
+  ASSERT_EQ(told.exit_code, 0) << told.err;
+  EXPECT_THAT(told.out, HasSubstr("Everybody has made 5 steps alone"));
+  for (const char* set : {"training.workers=1", "training.workers=33", "codec.density=2"}) {
+    const Finished refused = RunProgram({"explain", "ring-topk", "--set", set});
+    EXPECT_EQ(refused.exit_code, 2) << set << refused.out;
+    EXPECT_THAT(refused.err, HasSubstr("expected")) << set;
+  }
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "common/collective/schedule.h"
 #include "experiments/proof/explain/explain_collective.h"
+#include "experiments/proof/explain/explain_gossip.h"
 #include "experiments/proof/explain/explain_server.h"
 #include "experiments/proof/explain/ranks_text.h"
 #include "experiments/proof/explain/story_page.h"

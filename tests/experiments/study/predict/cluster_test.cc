@@ -18,9 +18,10 @@
 #include "common/scheme/registry.h"
 #include "experiments/program/run/placement.h"
 #include "experiments/study/predict/simulated_all_reduce.h"
+#include "experiments/study/simulate/learning_nodes.h"
 #include "gtest/gtest.h"
 #include "tests/common/control/core_run.h"
-#include "tests/experiments/study/predict/cluster_data.h"
+#include "tests/experiments/study/predict/test_gradients.h"
 #include "tests/support/arms.h"
 #include "tests/worker/strategy/strategy_group.h"
 
@@ -40,8 +41,9 @@ struct Setting {
   int32_t workers;
   int32_t servers;              // dedicated ones; 0: as the arm has it
   bool without_lambda = false;  // delays are compensated, by nothing
+  std::string down = {};        // codec of the weights' way down; empty: none
 
-  std::string name() const { return absl::StrCat(arm, " N=", workers, " K=", servers); }
+  std::string name() const { return absl::StrCat(arm, " N=", workers, " K=", servers, " ", down); }
 };
 
 std::vector<Setting> Settings() {
@@ -62,6 +64,11 @@ std::vector<Setting> Settings() {
       for (const int32_t workers : {2, 4}) settings.push_back({arm, workers, servers});
     }
   }
+  for (const char* down : {"topk", "qsgd"}) {
+    settings.push_back({"ps", 4, 2, false, down});
+    settings.push_back({"ps-sharded", 3, 0, false, down});
+    settings.push_back({"async", 4, 2, false, down});
+  }
   return settings;
 }
 
@@ -74,10 +81,21 @@ RunSpec SpecOf(const Setting& setting) {
   base.mutable_limits()->set_wait_seconds(60);
   if (setting.servers > 0)
     base.mutable_strategy()->mutable_parameter_server()->set_servers(setting.servers);
-  RunSpec spec = *Resolve(*MakeArm(setting.arm, base), {});
+  RunSpec arm = *MakeArm(setting.arm, base);
+  if (!setting.down.empty()) {
+    CodecSpec* const down =
+        arm.mutable_strategy()->mutable_parameter_server()->mutable_down_codec();
+    down->set_name(setting.down);
+    if (setting.down == "topk") down->set_density(0.3);
+  }
+  RunSpec spec = *Resolve(std::move(arm), {});
   if (setting.without_lambda) {
     spec.mutable_strategy()->mutable_parameter_server()->mutable_delay_compensation()->set_lambda(
         0);
+  }
+  if (spec.strategy().has_elastic()) {
+    spec.mutable_strategy()->mutable_elastic()->set_servers(setting.servers);
+    spec.mutable_strategy()->mutable_elastic()->set_period(3);
   }
   // so that matrices of 4 by 4 shrink
   if (CodecTraitsOf(spec.codec())->in_rounds) spec.mutable_codec()->set_rank(1);
@@ -138,20 +156,21 @@ class SeededRun {
         traits_(TraitsOf(spec_)),
         random_(seed),
         processes_(PlaceNodes(spec_)),
-        gradient_(GradientFor(setting.workers)),
-        observe_([this](int32_t rank, int64_t step) { Observe(rank, step); }),
+        gradients_(layout_, GradientFor(setting.workers),
+                   [this](int32_t rank, int64_t step) { Observe(rank, step); }),
+        run_{&spec_, &layout_, &gradients_,
+             [](const absl::Status& why) { ADD_FAILURE() << why; }},
         control_(RulesOf(static_cast<int32_t>(processes_.size()))),
         states_(processes_.size()) {
     DrawCosts();
     for (int32_t rank = 0; rank < setting.workers; ++rank) {
-      workers_.push_back(std::make_unique<WorkerMemory>(spec_, layout_, InitialWeights(), rank,
-                                                        gradient_, observe_));
+      workers_.push_back(*LearningWorker::Create(run_, InitialWeights(), rank));
       data_.steps.push_back(workers_.back().get());
       data_.ranks.push_back(workers_.back().get());
       data_.workers.push_back(workers_.back().get());
     }
     for (int32_t index = 0; index < traits_.servers; ++index) {
-      servers_.push_back(std::make_unique<ServerMemory>(spec_, layout_, InitialWeights(), index));
+      servers_.push_back(*LearningServer::Create(run_, InitialWeights(), index));
       data_.servers.push_back(servers_.back().get());
       data_.parts.push_back(servers_.back()->parts());
     }
@@ -208,6 +227,7 @@ class SeededRun {
 
   bool failed() const { return failed_; }
   absl::Span<const float> weights(int32_t rank) const { return workers_[rank]->weights(); }
+  absl::Span<const float> center(int32_t rank) const { return workers_[rank]->center(); }
   int64_t time() { return cluster_->queue().time(); }
   int64_t messages() { return cluster_->network().messages(); }
 
@@ -390,8 +410,8 @@ class SeededRun {
   const ParamLayout layout_ = GroupLayout(spec_, kElements, kBucketElements);
   Random random_;
   const std::vector<std::vector<NodeId>> processes_;
-  const GradientOfWeights gradient_;
-  const StepObserver observe_;
+  TestGradients gradients_;
+  const LearningRun run_;
   Costs costs_;
   CoreRun control_;
   absl::Duration control_time_;
@@ -399,8 +419,8 @@ class SeededRun {
   bool has_failed_ = false;  // somebody has
   bool has_ended_ = false;   // all steps of all are done
   bool failed_ = false;
-  std::vector<std::unique_ptr<WorkerMemory>> workers_;
-  std::vector<std::unique_ptr<ServerMemory>> servers_;
+  std::vector<std::unique_ptr<LearningWorker>> workers_;
+  std::vector<std::unique_ptr<LearningServer>> servers_;
   ClusterData data_;
   ClusterPlan plan_;
   std::unique_ptr<SimulatedCluster> cluster_;
@@ -424,6 +444,8 @@ TEST(Cluster, SynchronousArmsHaveTheBitsOfRealOnesUnderEverySeed) {
                             traits.replicas == Replicas::kEqualAfterDrain;
     for (int32_t rank = 1; rank < setting.workers && ends_equal; ++rank)
       ASSERT_EQ(run.weights(rank), run.weights(0)) << "worker/" << rank;
+    for (int32_t rank = 1; rank < setting.workers && traits.attraction > 0; ++rank)
+      ASSERT_EQ(run.center(rank), run.center(0)) << "worker/" << rank;
     if (traits.updates != Updates::kTogether || traits.backup_workers > 0) continue;
     std::vector<std::vector<float>>& expected = known[setting.name()];
     if (expected.empty()) expected = RunOnThreads(setting);

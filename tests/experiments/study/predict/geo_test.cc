@@ -13,8 +13,9 @@
 #include "common/scheme/registry.h"
 #include "experiments/program/run/placement.h"
 #include "experiments/study/predict/simulated_cluster.h"
+#include "experiments/study/simulate/learning_nodes.h"
 #include "gtest/gtest.h"
-#include "tests/experiments/study/predict/cluster_data.h"
+#include "tests/experiments/study/predict/test_gradients.h"
 
 namespace ringmaster {
 namespace {
@@ -60,22 +61,24 @@ struct InTurn {
     base.mutable_strategy()->mutable_parameter_server()->set_local_steps(local_steps);
     spec = *Resolve(*MakeArm(arm, base), {});
     const float scale = TraitsOf(spec).divisor == Divisor::kAllBatches ? 1.0f / kWorkers : 1.0f;
-    gradient = [of, scale](int32_t rank, int64_t step, absl::Span<const float> weights,
-                           const Bucket& bucket, absl::Span<float> out) {
+    const GradientOfWeights gradient = [of, scale](int32_t rank, int64_t step,
+                                                   absl::Span<const float> weights,
+                                                   const Bucket& bucket, absl::Span<float> out) {
       for (int64_t i = 0; i < bucket.count; ++i)
         out[i] = scale * of(weights[bucket.begin + i], rank, step);
     };
-    observe = [](int32_t rank, int64_t step) {};
+    TestGradients gradients(layout, gradient, [](int32_t rank, int64_t step) {});
+    const LearningRun run{&spec, &layout, &gradients,
+                          [](const absl::Status& why) { ADD_FAILURE() << why; }};
     const Floats initial = InitialWeights(on_grid);
     ClusterData data;
     for (int32_t rank = 0; rank < kWorkers; ++rank) {
-      workers.push_back(
-          std::make_unique<WorkerMemory>(spec, layout, initial, rank, gradient, observe));
+      workers.push_back(*LearningWorker::Create(run, initial, rank));
       data.steps.push_back(workers.back().get());
       data.workers.push_back(workers.back().get());
     }
     for (int32_t index = 0; index < 2; ++index) {
-      servers.push_back(std::make_unique<ServerMemory>(spec, layout, initial, index));
+      servers.push_back(*LearningServer::Create(run, initial, index));
       data.servers.push_back(servers.back().get());
       data.parts.push_back(servers.back()->parts());
     }
@@ -126,10 +129,8 @@ struct InTurn {
 
   const ParamLayout layout = LayoutOf();
   RunSpec spec;
-  GradientOfWeights gradient;
-  StepObserver observe;
-  std::vector<std::unique_ptr<WorkerMemory>> workers;
-  std::vector<std::unique_ptr<ServerMemory>> servers;
+  std::vector<std::unique_ptr<LearningWorker>> workers;
+  std::vector<std::unique_ptr<LearningServer>> servers;
   Floats weights;
   int64_t messages = 0;
 };

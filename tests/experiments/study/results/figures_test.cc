@@ -60,6 +60,7 @@ RunRecord FullRecord(const std::string& arm) {
     Evaluation* evaluation = worker->add_evaluations();
     evaluation->set_seconds(2);
     evaluation->set_test_accuracy(0.99);
+    evaluation->set_test_loss(0.5 + rank);
   }
   ProcessReport* process = record.add_reports();
   process->mutable_costs()->set_cpu_seconds(0.256);
@@ -239,6 +240,14 @@ TEST(Figures, MemoryIsSummedUpForTheRunAndTheLargestOfARole) {
   EXPECT_EQ(*ValueOf("server_pss_bytes", record), 500);
   EXPECT_EQ(*ValueOf("peak_rss_bytes", record), 3001);
   EXPECT_EQ(NodeValues(record, "worker/0")["pss_bytes"], 1000);
+}
+
+TEST(Figures, TestLossIsThatOfRankZerosLastEvaluationAndNoneWhereNothingIsLearned) {
+  RunRecord record = FullRecord("ring");
+  EXPECT_EQ(*ValueOf("test_loss", record), 0.5);
+  record.mutable_reports(0)->mutable_workers(0)->add_evaluations()->set_test_loss(0.25);
+  EXPECT_EQ(*ValueOf("test_loss", record), 0.25);
+  EXPECT_FALSE(Summarize(FullRecord("solo")).figures().contains("test_loss"));
 }
 
 TEST(Figures, StateIsThatOfTheWorkerThatKeepsMost) {

@@ -58,6 +58,22 @@ TEST(Cells, ZippedFieldsChangeTogether) {
                                          "training.workers=2 training.batch_per_worker=32"));
 }
 
+TEST(Cells, FieldsThatAreZippedMayRepeatValuesAndNotAllAtOnce) {
+  const auto cells =
+      ExpandCells(Parse(R"pb(axes {
+                               zip { field: "arm" values: "ps" values: "ring" }
+                               zip { field: "training.workers" values: "2" values: "2" }
+                             })pb"));
+  ASSERT_TRUE(cells.ok()) << cells.status();
+  EXPECT_THAT(Texts(*cells),
+              ElementsAre("arm=ps training.workers=2", "arm=ring training.workers=2"));
+  EXPECT_THAT(ErrorOf(R"pb(axes {
+                             zip { field: "arm" values: "ps" values: "ps" }
+                             zip { field: "training.workers" values: "2" values: "2" }
+                           })pb"),
+              HasSubstr("axis \"arm+training.workers\": it has a value twice"));
+}
+
 TEST(Cells, SettingsOfServersReachOnlyArmsThatHaveSome) {
   const auto cells = ExpandCells(Parse(R"pb(
     axes { field: "strategy.parameter_server.servers" values: "2" }
@@ -82,6 +98,55 @@ TEST(Cells, AreExcludedWithTheReasonWhereAllSettingsMatch) {
   ASSERT_EQ(cells->excluded.size(), 1u);
   EXPECT_EQ(SettingsText(cells->excluded[0].settings), "arm=ring training.workers=1");
   EXPECT_EQ(cells->excluded[0].reason, "a ring of one");
+}
+
+TEST(Cells, AnAxisWithAConditionIsThereForCellsThatMeetItAlone) {
+  const auto cells = ExpandCells(Parse(R"pb(
+    base { codec { density: 0.5 } }
+    axes { field: "arm" values: "ring" values: "ring-topk" }
+    axes {
+      field: "codec.density"
+      values: "0.1"
+      values: "0.01"
+      when { field: "arm" value: "ring-topk" }
+    }
+    axes { field: "training.workers" values: "2" values: "4" })pb"));
+  ASSERT_TRUE(cells.ok()) << cells.status();
+  EXPECT_THAT(Texts(*cells),
+              ElementsAre("arm=ring training.workers=2", "arm=ring training.workers=4",
+                          "arm=ring-topk codec.density=0.1 training.workers=2",
+                          "arm=ring-topk codec.density=0.1 training.workers=4",
+                          "arm=ring-topk codec.density=0.01 training.workers=2",
+                          "arm=ring-topk codec.density=0.01 training.workers=4"));
+  EXPECT_EQ(cells->cells[4].spec.codec().density(), 0.01);
+  EXPECT_FALSE(cells->cells[0].spec.codec().has_density());
+}
+
+TEST(Cells, SayWhatIsWrongWithACondition) {
+  const std::string arms = R"pb(axes { field: "arm" values: "ring" values: "ssp" })pb";
+  // A condition that nothing meets would leave the axis out of every cell.
+  EXPECT_THAT(ErrorOf(arms + R"pb(axes {
+                                    field: "training.workers"
+                                    values: "2"
+                                    when { field: "arm" value: "spp" }
+                                  })pb"),
+              HasSubstr("axis \"training.workers\": when: before it no axis sets arm=spp; did you "
+                        "mean \"ssp\"?"));
+  EXPECT_THAT(ErrorOf(R"pb(axes {
+                             field: "training.workers"
+                             values: "2"
+                             when { field: "arm" value: "ring" }
+                           })pb" +
+                      arms),
+              HasSubstr("before it no axis sets arm=ring"));
+  EXPECT_THAT(ErrorOf(arms + R"pb(axes {
+                                    zip {
+                                      field: "training.workers"
+                                      values: "2"
+                                      when { field: "arm" value: "ring" }
+                                    }
+                                  })pb"),
+              HasSubstr("give it to the axis"));
 }
 
 TEST(Cells, ASweepWithoutAxesIsOneCell) {

@@ -17,6 +17,8 @@
 namespace ringmaster {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::ContainsRegex;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -166,6 +168,39 @@ TEST(SweepPlan, NamesTheCellThatCannotBeRun) {
   EXPECT_THAT(std::string(plan.status().message()), HasSubstr("no such thing"));
 }
 
+TEST(SweepPlan, CellsWithUnlikeTunedValuesHaveOneCeiling) {
+  SweepSpec sweep;
+  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
+      R"pb(base { training { steps: 10 } }
+           axes { field: "arm" values: "ring" values: "ps" }
+           tuning {
+             fields { field: "optimizer.learning_rate" values: "0.1" values: "0.4" }
+             budget_samples: 640
+           })pb",
+      &sweep));
+  absl::StatusOr<SweepCells> cells = ExpandCells(sweep);
+  ASSERT_TRUE(cells.ok()) << cells.status();
+  // As tuning leaves them.
+  float rate = 0.1f;
+  for (SweepCell& cell : cells->cells) {
+    *cell.spec.mutable_tuning() = sweep.tuning();
+    cell.spec.mutable_optimizer()->set_learning_rate(rate);
+    TuningTrial& trial = cell.tuning.emplace_back();
+    trial.set_chosen(true);
+    trial.add_values()->set_value(rate == 0.1f ? "0.1" : "0.4");
+    rate = 0.4f;
+  }
+  const auto plan =
+      PlanSweep(sweep, *cells, "sweep", ResolveOnly, [](const RunSpec&) { return RunInputs(); });
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  ASSERT_THAT(Texts(*plan), ElementsAre("arm=ring", "arm=ps", "arm=solo"));
+  EXPECT_EQ(plan->cells[0].solo, 2u);
+  EXPECT_EQ(plan->cells[1].solo, 2u);
+  EXPECT_FLOAT_EQ(plan->cells[1].spec.optimizer().learning_rate(), 0.4f);
+  EXPECT_EQ(plan->cells[1].tuning.at(0).values(0).value(), "0.4");
+  EXPECT_TRUE(plan->cells[2].tuning.empty());
+}
+
 class SweepRuns : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -228,6 +263,64 @@ TEST_F(SweepRuns, ResultsCompareTrialByTrialWithSolo) {
   EXPECT_THAT(text, HasSubstr("675 [450, 900]"));
   EXPECT_THAT(text, HasSubstr("note: fewer than 5 trials"));
   EXPECT_THAT(text, Not(HasSubstr("builds")));
+}
+
+// A run whose workers move `bytes` in a step of 10 samples, scored at these losses, 10 samples
+// apart.
+RunRecord ScoredRecord(const SweepPlan& plan, size_t cell, int32_t trial, double bytes,
+                       const std::vector<double>& losses) {
+  RunRecord record = Record(plan, cell, trial, 100);
+  record.mutable_summary()->set_global_batch(10);
+  record.mutable_summary()->set_bytes_up_per_step(bytes / 4);
+  record.mutable_summary()->set_bytes_down_per_step(bytes * 3 / 4);
+  WorkerReport* worker = record.add_reports()->add_workers();
+  for (const double loss : losses) {
+    Evaluation* evaluation = worker->add_evaluations();
+    evaluation->set_samples_seen(10 * worker->evaluations_size());
+    evaluation->set_test_loss(loss);
+  }
+  return record;
+}
+
+TEST(SweepTable, LossAtEqualBytesIsThatOfTheLastMarkBeforeThem) {
+  const auto plan = PlanOf(R"pb(axes { field: "arm" values: "ring" values: "local-sgd" }
+                                trials: 1)pb");
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  // Of 16 steps the ring moves 16 MB, local SGD a quarter of that.
+  std::vector<double> ring, local;
+  for (int mark = 1; mark <= 16; ++mark) {
+    ring.push_back(4 - 0.1 * mark);
+    local.push_back(5 - 0.1 * mark);
+  }
+  std::vector<RunRecord> records = {ScoredRecord(*plan, 0, 0, 1e6, ring),
+                                    ScoredRecord(*plan, 1, 0, 0.25e6, local)};
+  const std::string text = ResultsText(*plan, records);
+  EXPECT_THAT(text, HasSubstr("16 MB"));
+  EXPECT_THAT(text,
+              ContainsRegex("arm=ring +2.400 \\[2.400, 2.400\\]\\* +3.600 \\[3.600, 3.600\\] +"
+                            "3.900 \\[3.900, 3.900\\] +–"));
+  EXPECT_THAT(text, ContainsRegex("arm=local-sgd +3.400 \\[3.400, 3.400\\]\\* +"
+                                  "3.400 \\[3.400, 3.400\\]\\* +4.600 \\[4.600, 4.600\\] +4.900"));
+  // Alone, or scored at its end alone, it can be compared with nothing.
+  records.pop_back();
+  EXPECT_THAT(ResultsText(*plan, records), Not(HasSubstr("16 MB")));
+  records.push_back(ScoredRecord(*plan, 1, 0, 0.25e6, {3.4}));
+  EXPECT_THAT(ResultsText(*plan, records), Not(HasSubstr("16 MB")));
+}
+
+TEST(SweepTable, ShowsWhatWasTunedWithABarAtTheEdgeAndNoColumnThatNobodyHas) {
+  const auto plan = PlanOf(R"pb(axes { field: "arm" values: "ring" }
+                                trials: 1)pb");
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  std::vector<RunRecord> records = {Record(*plan, 0, 0, 900), Record(*plan, 1, 0, 1000)};
+  EXPECT_THAT(ResultsText(*plan, records), AllOf(Not(HasSubstr("tuned")), Not(HasSubstr("loss"))));
+  TunedValue* tuned = records[0].mutable_summary()->add_tuned();
+  tuned->set_field("optimizer.learning_rate");
+  tuned->set_value("0.4");
+  tuned->set_at_edge(true);
+  records[0].mutable_summary()->set_final_loss(0.25);
+  EXPECT_THAT(ResultsText(*plan, records), AllOf(HasSubstr("optimizer.learning_rate=0.4|"),
+                                                 HasSubstr("0.2500 [0.2500, 0.2500]")));
 }
 
 TEST_F(SweepRuns, TrialsOnFilesThatWereReplacedAreRowsOfTheirOwn) {

@@ -7,6 +7,7 @@
 #include "common/config/resolve.h"
 #include "experiments/study/tune/run_tuning.h"
 #include "gmock/gmock.h"
+#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 
 namespace ringmaster {
@@ -55,7 +56,7 @@ TEST(PlanTuning, EveryArmGetsTheSameGridSamplesAndSeeds) {
       EXPECT_EQ(spec.training().seed(), 7u);
       EXPECT_TRUE(spec.output().save_weights().empty()) << "a trial leaves nothing behind";
     }
-    EXPECT_THAT(rates, ElementsAre(0.1f, 0.2f, 0.4f)) << arm.arm;
+    EXPECT_THAT(rates, ElementsAre(0.1f, 0.2f, 0.4f)) << SettingsText(arm.settings);
   }
 }
 
@@ -91,6 +92,73 @@ TEST(PlanTuning, FieldsCombine) {
   EXPECT_EQ(plan->runs.cells.size(), 4u);
   EXPECT_EQ(plan->base.tuning().fields_size(), 2);
   EXPECT_EQ(plan->base.tuning().budget_samples(), 1000);
+}
+
+absl::StatusOr<TuningPlan> PlanOfSweep(const std::string& text) {
+  SweepSpec sweep;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &sweep)) << text;
+  *sweep.mutable_base() = Base();
+  const absl::StatusOr<SweepCells> cells = ExpandCells(sweep);
+  EXPECT_TRUE(cells.ok()) << cells.status();
+  if (!cells.ok()) return cells.status();
+  return PlanTuning(
+      sweep, *cells, [](const RunSpec& spec) { return Resolve(spec, ResolveContext{}); },
+      [](const RunSpec&) { return RunInputs(); });
+}
+
+constexpr char kAxes[] = R"pb(
+  axes { field: "arm" values: "ring" values: "local-sgd" values: "solo" }
+  axes {
+    field: "strategy.local_sgd.local_steps"
+    values: "4"
+    values: "16"
+    when { field: "arm" value: "local-sgd" }
+  })pb";
+
+TEST(PlanTuning, ASweepTriesEachOfItsCellsOnTheBasesSeed) {
+  const auto plan = PlanOfSweep(std::string(kAxes) + R"pb(
+    seeds: [ 8, 9 ]
+    tuning {
+      fields { field: "optimizer.learning_rate" values: "0.1" values: "0.2" values: "0.4" }
+      budget_samples: 1000
+    })pb");
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  ASSERT_EQ(plan->arms.size(), 4u);
+  EXPECT_EQ(plan->runs.cells.size(), 9u) << "solo learns nothing that counts";
+  EXPECT_THAT(plan->runs.seeds, ElementsAre(7));
+  EXPECT_EQ(SettingsText(plan->arms[2].settings),
+            "arm=local-sgd strategy.local_sgd.local_steps=16");
+  const PlannedCell& cell = plan->runs.cells.at(plan->arms[2].cells.at(1));
+  EXPECT_EQ(cell.spec.strategy().local_sgd().local_steps(), 16);
+  EXPECT_FLOAT_EQ(cell.spec.optimizer().learning_rate(), 0.2f);
+  EXPECT_EQ(cell.spec.training().steps(), 16);
+}
+
+TEST(PlanTuning, RefusesASweepsTuningThatIsNone) {
+  const auto error = [](const std::string& tuning) {
+    return std::string(PlanOfSweep(kAxes + tuning).status().message());
+  };
+  EXPECT_THAT(error("tuning { budget_samples: 1000 }"), HasSubstr("tuning: it has no fields"));
+  EXPECT_THAT(error(R"pb(tuning {
+                           fields { field: "optimizer.learning_rate" values: "0.1" }
+                           budget_samples: 1000
+                         })pb"),
+              HasSubstr("tuning of optimizer.learning_rate: a grid of 1 values"));
+  EXPECT_THAT(error(R"pb(tuning {
+                           fields { field: "optimizer.learning_rate" values: "0.1" values: "0.2" }
+                         })pb"),
+              HasSubstr("a budget of 0 samples"));
+  EXPECT_THAT(
+      error(R"pb(tuning {
+                   fields { field: "strategy.local_sgd.local_steps" values: "2" values: "4" }
+                   budget_samples: 1000
+                 })pb"),
+      HasSubstr("is set by an axis too"));
+  EXPECT_THAT(error(R"pb(tuning {
+                           fields { field: "training.workers" values: "2" values: "4" }
+                           budget_samples: 1000
+                         })pb"),
+              HasSubstr("would not learn the same thing"));
 }
 
 TEST(PlanTuning, RefusesWhatCannotBeTuned) {

@@ -86,7 +86,7 @@ TEST(Tune, AnArmThatDivergesEverywhereEndsTheCommand) {
   const Finished finished =
       RunProgram(Tuned("learning_rate=1e30,1e31", NewFolder("out"), {}, "ring"));
   EXPECT_EQ(finished.exit_code, 1);
-  EXPECT_THAT(finished.err, HasSubstr("arm ring: it diverged at every point of the grid"));
+  EXPECT_THAT(finished.err, HasSubstr("arm=ring: it diverged at every point of the grid"));
 }
 
 TEST(Tune, MistakesAreFoundBeforeAnythingRuns) {

@@ -1,0 +1,214 @@
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/time.h"
+#include "common/base/monotonic.h"
+#include "common/base/status_macros.h"
+#include "common/config/arms.h"
+#include "common/log/log.h"
+#include "common/machine/machine.h"
+#include "experiments/program/cli/arm_specs.h"
+#include "experiments/program/cli/commands.h"
+#include "experiments/program/cli/outcome.h"
+#include "experiments/program/cli/outputs.h"
+#include "experiments/program/cli/signals.h"
+#include "experiments/program/cli/spec_flags.h"
+#include "experiments/program/cli/terminal.h"
+#include "experiments/study/results/table.h"
+#include "experiments/study/simulate/simulated_run.h"
+#include "proto/run_record.pb.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr int64_t kStepsWhenNobodySays = 50;
+constexpr int32_t kWarmupWhenNobodySays = 5;
+
+constexpr char kSimulateFooter[] =
+    "Examples:\n"
+    "  ringmaster simulate --workers 64 --network 1gbit,50us --compute 20ms\n"
+    "  ringmaster simulate --arms ring,hierarchical --workers 16 --network "
+    "1gbit,50us,racks:4:1gbit:100us\n"
+    "  ringmaster simulate --arms ring,async --workers 16 --network 1gbit,50us "
+    "--compute \"lognormal(20ms,0.3)\" --learn --stop-at-accuracy 0.97\n"
+    "\n"
+    "A whole run of every arm in simulated time, on one machine: what decides in the workers and "
+    "servers that train decides here.\n"
+    "Messages take what the network says, a step's computing what --compute says; codecs, updates "
+    "and servers take no time.\n"
+    "With --learn every gradient is computed from the weights that its worker holds at that "
+    "moment, so the weights of a\n"
+    "synchronous arm are those of real processes to the last bit; scoring takes no simulated "
+    "time.\n"
+    "The same command gives the same figures on every machine; weights may differ with the "
+    "kernels' instruction set.\n"
+    "Exit codes as of `compare`.";
+
+struct SimulateFlags {
+  SpecFlags spec;
+  std::string spec_file;
+  std::vector<std::string> arms;
+  std::vector<std::string> columns;
+  std::string compute;
+  bool learns = false;
+  std::string stop_at_accuracy;
+  int32_t threads = 0;
+  std::string out = "ringmaster-out";
+  bool json = false;
+};
+
+// The arms of `compare` that a network lies between.
+std::vector<std::string> ArmsWhenNobodySays() {
+  std::vector<std::string> arms;
+  for (const std::string& arm : DefaultArms()) {
+    const absl::StatusOr<RunSpec> spec = MakeArm(arm, RunSpec());
+    if (spec.ok() && spec->strategy().launch() != THREADS) arms.push_back(arm);
+  }
+  return arms;
+}
+
+absl::StatusOr<SimulationOptions> OptionsOf(const SimulateFlags& flags) {
+  SimulationOptions options;
+  absl::StatusOr<StepCompute> compute = ParseStepCompute(flags.compute);
+  RM_RETURN_IF_ERROR(Annotate(compute.status(), "--compute"));
+  options.compute = *std::move(compute);
+  options.learns = flags.learns;
+  options.threads = flags.threads > 0 ? flags.threads : std::max(1, DescribeMachine().cores());
+  options.interrupted = &InterruptFlag();
+  if (flags.stop_at_accuracy.empty()) return options;
+  double accuracy = 0;
+  if (!absl::SimpleAtod(flags.stop_at_accuracy, &accuracy) || !(accuracy > 0 && accuracy <= 1)) {
+    return absl::InvalidArgumentError(absl::StrCat("--stop-at-accuracy ", flags.stop_at_accuracy,
+                                                   ": expected a share above 0 and up to 1"));
+  }
+  options.stop_at_accuracy = accuracy;
+  return options;
+}
+
+absl::StatusOr<std::vector<RunSpec>> SpecsOf(const SimulateFlags& flags) {
+  RM_RETURN_IF_ERROR(Annotate(CheckColumns(flags.columns), "--columns"));
+  RM_ASSIGN_OR_RETURN(RunSpec base, LoadBase(flags.spec_file, flags.spec));
+  TrainingSpec* training = base.mutable_training();
+  if (!flags.learns && !training->has_steps() && !training->has_epochs()) {
+    training->set_steps(kStepsWhenNobodySays);
+    if (!training->has_warmup_steps()) training->set_warmup_steps(kWarmupWhenNobodySays);
+  }
+  const bool named = !flags.arms.empty() || !flags.spec_file.empty();
+  RM_ASSIGN_OR_RETURN(
+      std::vector<RunSpec> specs,
+      BuildSpecs(base, named ? flags.arms : ArmsWhenNobodySays(), flags.spec.sets()));
+  RM_ASSIGN_OR_RETURN(const SimulationOptions options, OptionsOf(flags));
+  for (const RunSpec& spec : specs)
+    RM_RETURN_IF_ERROR(Annotate(CheckSimulatable(spec, options), "arm " + spec.name()));
+  return specs;
+}
+
+std::string OutcomeText(const RunRecord& record) {
+  const Simulation& simulation = record.simulation();
+  if (record.status() != "ok") return absl::StrCat("failed: ", record.status());
+  return absl::StrFormat(
+      "%.2f virtual seconds, %s messages, in %.1f s", simulation.virtual_seconds(),
+      FormatCount(static_cast<double>(simulation.messages())), simulation.wall_seconds());
+}
+
+int Simulate(const SimulateFlags& flags) {
+  const auto fail = [](const absl::Status& status, int code) {
+    Log(LogLevel::kError, status.message());
+    return InterruptFlag() ? kExitInterrupted : code;
+  };
+  absl::StatusOr<std::vector<RunSpec>> specs = SpecsOf(flags);
+  if (!specs.ok()) return fail(specs.status(), kExitUserError);
+  absl::StatusOr<SimulationOptions> options = OptionsOf(flags);
+  if (!options.ok()) return fail(options.status(), kExitUserError);
+  const absl::Status prepared = PrepareOutputs(&*specs);
+  if (!prepared.ok()) return fail(prepared, kExitUserError);
+  absl::StatusOr<Outcome> outcome = Outcome::Open(flags.out);
+  if (!outcome.ok()) return fail(outcome.status(), kExitUserError);
+  for (size_t i = 0; i < specs->size() && !InterruptFlag(); ++i) {
+    const std::string label = absl::StrCat(i + 1, "/", specs->size(), " ", (*specs)[i].name());
+    StatusLine line;
+    const MonotonicTime begin = MonotonicNow();
+    options->progress = [&](const SimulationProgress& progress) {
+      std::string text = absl::StrFormat("%s  step %d/%d  %.2f virtual s", label, progress.steps,
+                                         (*specs)[i].training().steps(), progress.virtual_seconds);
+      if (progress.test_accuracy.has_value())
+        absl::StrAppendFormat(&text, "  accuracy %.4f", *progress.test_accuracy);
+      line.Show(std::move(text), absl::ToDoubleSeconds(MonotonicNow() - begin), true);
+    };
+    RunRecord record = SimulateRun((*specs)[i], *options);
+    line.Finish(absl::StrCat(label, "  ", OutcomeText(record)));
+    const absl::Status kept = outcome->Add(std::move(record)).status();
+    if (!kept.ok()) return fail(kept, kExitFailedRun);
+  }
+  outcome->AddNote(absl::StrCat(
+      "simulated: seconds are those of the cluster in the spec, not of this machine; a step "
+      "computes for ",
+      ToText(options->compute), "; codecs, updates and servers take no time"));
+  if (!outcome->empty()) outcome->Print(flags.json, flags.columns);
+  if (InterruptFlag()) return kExitInterrupted;
+  return outcome->all_ok() ? kExitOk : kExitFailedRun;
+}
+
+}  // namespace
+
+void DeclareSimulate(Command program, Action* action) {
+  Command command = program.AddCommand(
+      "simulate",
+      "whole runs on a cluster that is not there, in simulated time; with --learn, real "
+      "training on it");
+  command.SetFooter(kSimulateFooter);
+  auto flags = std::make_shared<SimulateFlags>();
+  command.AddOption("SPEC", &flags->spec_file,
+                    "run spec (textproto) to simulate, or for --arms to start from");
+  command
+      .AddOption(
+          "--arms", &flags->arms,
+          absl::StrCat("arms, comma-separated [SPEC's own; without SPEC ",
+                       absl::StrJoin(ArmsWhenNobodySays(), ","), "]; `ringmaster list` has more"))
+      .Commas()
+      .Takes("LIST");
+  flags->compute = "20ms";
+  command
+      .AddOption("--compute", &flags->compute,
+                 "what a worker computes in a step: a time, or lognormal(MEAN,SIGMA), drawn anew "
+                 "for each rank and step")
+      .Takes("TIME")
+      .ShowDefault();
+  command.AddFlag("--learn", &flags->learns,
+                  "compute every gradient, in the order of simulated time; without it time alone "
+                  "is played");
+  command
+      .AddOption("--stop-at-accuracy", &flags->stop_at_accuracy,
+                 "end an arm at the first mark scored at this share or better; with --learn")
+      .Takes("SHARE");
+  command
+      .AddOption("--threads", &flags->threads,
+                 "threads that compute gradients, 0 for one a core; the bits do not depend on it")
+      .Between(0, 1024)
+      .ShowDefault();
+  command
+      .AddOption("--columns", &flags->columns,
+                 "figures of the table, comma-separated; `ringmaster list` has all")
+      .Commas()
+      .Takes("LIST");
+  command.AddOption("--out", &flags->out, "folder of results.jsonl and results.sqlite")
+      .ShowDefault();
+  command.AddFlag("--json", &flags->json,
+                  "one JSON object on standard output instead of the table");
+  flags->spec.Declare(command);
+  command.OnChosen([action, flags] {
+    *action = {[flags] { return Simulate(*flags); },
+               [flags] { return ShowSpecs(SpecsOf(*flags)); }};
+  });
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,31 @@
+#ifndef RINGMASTER_EXPERIMENTS_STUDY_SIMULATE_COMPUTE_TEXT_H_
+#define RINGMASTER_EXPERIMENTS_STUDY_SIMULATE_COMPUTE_TEXT_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace ringmaster {
+
+// How long a simulated worker computes in a step, as a user says it.
+struct StepCompute {
+  absl::Duration mean;
+  double sigma = 0;  // of the logarithm, where steps are lognormal; 0: all are equal
+
+  // How many times the mean worker `rank` computes in `step`. Its mean is 1. Pure: drawn by `seed`.
+  double Stretch(uint64_t seed, int32_t rank, int64_t step) const;
+};
+
+// "20ms", or "lognormal(20ms,0.3)": the mean, and the deviation of its logarithm. InvalidArgument
+// says what was expected.
+absl::StatusOr<StepCompute> ParseStepCompute(absl::string_view text);
+
+// What ParseStepCompute reads.
+std::string ToText(const StepCompute& compute);
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_EXPERIMENTS_STUDY_SIMULATE_COMPUTE_TEXT_H_

@@ -1,0 +1,364 @@
+#include "experiments/study/simulate/learning_nodes.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "common/base/check.h"
+#include "common/base/element_type.h"
+#include "common/base/status_macros.h"
+#include "common/codec/small_tensors.h"
+#include "common/codec/stream.h"
+#include "common/collective/collective_core.h"
+#include "common/config/describe.h"
+#include "common/exchange/parts.h"
+#include "common/scheme/registry.h"
+#include "common/scheme/server_exchange.h"
+#include "common/vecmath/vecmath.h"
+
+namespace ringmaster {
+namespace {
+
+absl::Span<std::byte> BytesOf(absl::Span<float> floats) {
+  return absl::MakeSpan(reinterpret_cast<std::byte*>(floats.data()), floats.size() * sizeof(float));
+}
+
+absl::Span<const float> FloatsOf(const std::vector<std::byte>& bytes) {
+  return absl::MakeConstSpan(reinterpret_cast<const float*>(bytes.data()),
+                             bytes.size() / sizeof(float));
+}
+
+bool KeepsDelivered(const SchemeTraits& traits) {
+  return traits.updates == Updates::kOnArrival && !traits.staleness_bound.has_value() &&
+         traits.local_steps == 0;
+}
+
+}  // namespace
+
+LearningWorker::LearningWorker(const LearningRun& run, int32_t rank)
+    : run_(run),
+      spec_(*run.spec),
+      layout_(*run.layout),
+      scheme_(TraitsOf(*run.spec)),
+      rank_(rank),
+      servers_(std::max(1, scheme_.servers)),
+      keeps_(KeepsDelivered(scheme_)),
+      traits_(*CodecTraitsOf(spec_.codec())),
+      rounds_(layout_.buckets().size()),
+      flights_(CollectiveLimits().in_flight_max) {
+  for (int parity = 0; parity < 2; ++parity) {
+    gradients_[parity].resize(layout_.count());
+    encoded_[parity].resize(servers_ * layout_.buckets().size());
+  }
+}
+
+absl::StatusOr<std::unique_ptr<LearningWorker>> LearningWorker::Create(
+    const LearningRun& run, const std::vector<float>& initial_weights, int32_t rank) {
+  std::unique_ptr<LearningWorker> worker(new LearningWorker(run, rank));
+  const CodecSpec& codec = run.spec->codec();
+  if (worker->traits_.in_rounds) {
+    RM_ASSIGN_OR_RETURN(
+        worker->reducer_,
+        FindReducer(codec.name())->create(codec, *run.layout, run.spec->training().seed()));
+  } else {
+    RM_ASSIGN_OR_RETURN(worker->codec_, CreateCodecOf(codec, *run.layout, worker->servers_));
+    worker->memory_ = CreateCodecMemory(
+        *worker->codec_, {run.layout->count(), run.spec->training().workers()}, codec);
+  }
+  RM_ASSIGN_OR_RETURN(worker->replica_, HostReplica::Create(*run.spec, *run.layout, rank,
+                                                            initial_weights, worker->times_));
+  if (worker->scheme_.weights == WeightHolder::kServers) {
+    worker->back_.assign(initial_weights.size(), NAN);
+    if (worker->keeps_) worker->arriving_ = worker->back_;
+  }
+  if (worker->scheme_.local_steps > 0) worker->base_ = initial_weights;
+  if (worker->scheme_.attraction > 0) worker->center_ = initial_weights;
+  if (const CodecSpec* const down = DownCodecOf(*run.spec); down != nullptr) {
+    RM_ASSIGN_OR_RETURN(worker->down_codec_, CreateCodecOf(*down, *run.layout, worker->servers_));
+    worker->held_ = std::make_unique<HeldWeights>(*worker->down_codec_, initial_weights);
+  }
+  return worker;
+}
+
+absl::Span<float> LearningWorker::Gradient(int64_t step, int32_t bucket) {
+  const Bucket& slice = layout_.buckets()[bucket];
+  return absl::MakeSpan(gradients_[step % 2]).subspan(slice.begin, slice.count);
+}
+
+void LearningWorker::Compute(int64_t step, int64_t lot) {
+  AwaitGradients();
+  step_ = step;
+  lot_ = lot;
+  computing_ = true;
+  run_.gradients->Start({rank_, step, lot, weights(), absl::MakeSpan(gradients_[step % 2])});
+}
+
+void LearningWorker::AwaitGradients() {
+  if (!std::exchange(computing_, false)) return;
+  const absl::StatusOr<double> loss = run_.gradients->Await(rank_);
+  Check(loss.status());
+  losses_.push_back(static_cast<float>(loss.ok() ? *loss : NAN));
+}
+
+void LearningWorker::Update(int64_t step) {
+  AwaitGradients();
+  std::vector<BucketGradient> average;
+  for (const Bucket& bucket : layout_.buckets())
+    average.push_back(BucketGradient::OnHost(Gradient(step, bucket.id)));
+  if (scheme_.local_steps > 0) {
+    const int64_t lot_samples = GlobalBatch(spec_) / spec_.training().workers();
+    Check(replica_->ApplyAfter(lot_ * lot_samples, step, average));
+  } else {
+    Check(replica_->Apply(step, average));
+  }
+  ++updates_;
+}
+
+void LearningWorker::Encode(int64_t step, int32_t bucket) {
+  AwaitGradients();
+  if (traits_.in_rounds) {
+    rounds_[bucket] = reducer_->Begin(step, bucket, Gradient(step, bucket));
+    return;
+  }
+  const Bucket& slice = layout_.buckets()[bucket];
+  std::vector<std::byte>& out = encoded_[0][bucket];
+  out.resize(codec_->MaxEncodedBytes(slice.count));
+  out.resize(
+      memory_->Encode(BucketStream(spec_.training().seed(),
+                                   {step, step * spec_.training().workers() + rank_}, bucket),
+                      slice.begin, Gradient(step, bucket), absl::MakeSpan(out)));
+}
+
+void LearningWorker::Start(int32_t place, int64_t step, int32_t bucket, const Plan& plan) {
+  AwaitGradients();
+  const absl::Span<float> gradient = Gradient(step, bucket);
+  const absl::Span<std::byte> data = traits_.in_rounds ? BytesOf(rounds_[bucket].floats)
+                                     : traits_.exact   ? BytesOf(gradient)
+                                                       : absl::MakeSpan(encoded_[0][bucket]);
+  StartOn(data, plan, &flights_[place]);
+  flights_[place].gradient = gradient;
+  flights_[place].bucket = bucket;
+  flights_[place].stream = SharedBucketStream(spec_.training().seed(), step, bucket);
+}
+
+void LearningWorker::StartWeights(int32_t place, int32_t bucket, const Plan& plan) {
+  const Bucket& slice = layout_.buckets()[bucket];
+  StartOn(BytesOf(replica_->Edit().subspan(slice.begin, slice.count)), plan, &flights_[place]);
+}
+
+void LearningWorker::StartOn(absl::Span<std::byte> data, const Plan& plan, Flight* started) const {
+  Flight& flight = *started;
+  flight.plan = &plan;
+  flight.data = data;
+  flight.scratch.assign(plan.scratch_bytes, std::byte{0xff});
+  flight.received.assign(spec_.training().workers(), {});
+}
+
+absl::Span<std::byte> LearningWorker::Scratch(Flight& flight, int32_t receive) const {
+  const PlanOp& op = flight.plan->ops[receive];
+  return absl::MakeSpan(flight.scratch).subspan(op.to, op.bytes);
+}
+
+absl::Span<std::byte> LearningWorker::Target(Flight& flight, const PlanOp& op) const {
+  return op.to_scratch ? Scratch(flight, op.to_receive) : flight.data.subspan(op.to, op.bytes);
+}
+
+void LearningWorker::AddBytes(absl::Span<const std::byte> from, absl::Span<std::byte> to) const {
+  RM_CHECK(from.size() == to.size());
+  if (traits_.in_rounds || traits_.summable_as == ElementType::kFloat32) {
+    ringmaster::Add(
+        absl::MakeConstSpan(reinterpret_cast<const float*>(from.data()), from.size() / 4),
+        absl::MakeSpan(reinterpret_cast<float*>(to.data()), to.size() / 4));
+    return;
+  }
+  const auto add = codec_->traits().summable_as == ElementType::kFloat16 ? AddFloat16 : AddBfloat16;
+  add(absl::MakeConstSpan(reinterpret_cast<const uint16_t*>(from.data()), from.size() / 2),
+      absl::MakeSpan(reinterpret_cast<uint16_t*>(to.data()), to.size() / 2));
+}
+
+Payload LearningWorker::Send(int32_t place, const PlanOp& op) {
+  const Flight& flight = flights_[place];
+  return PayloadOf(op.kind == PlanOp::Kind::kGatherSend ? flight.data
+                                                        : flight.data.subspan(op.to, op.bytes));
+}
+
+void LearningWorker::Receive(int32_t place, const PlanOp& op, const Payload& payload) {
+  Flight& flight = flights_[place];
+  if (op.kind == PlanOp::Kind::kGatherReceive) {
+    flight.received[op.peer] = payload->bytes;
+  } else if (op.kind == PlanOp::Kind::kReceiveAdd) {
+    AddBytes(payload->bytes, Target(flight, op));
+  } else {
+    const absl::Span<std::byte> target = Target(flight, op);
+    RM_CHECK(payload->bytes.size() == target.size());
+    std::copy(payload->bytes.begin(), payload->bytes.end(), target.begin());
+  }
+}
+
+void LearningWorker::Add(int32_t place, const PlanOp& op) {
+  Flight& flight = flights_[place];
+  AddBytes(Scratch(flight, op.from_receive), Target(flight, op));
+}
+
+void LearningWorker::Finish(int32_t place) {
+  Flight& flight = flights_[place];
+  if (traits_.in_rounds) {
+    absl::StatusOr<ReducerRound> next = reducer_->Summed(flight.bucket);
+    Check(next.status());
+    rounds_[flight.bucket] = next.ok() ? *std::move(next) : ReducerRound();
+    return;
+  }
+  if (traits_.exact) return;
+  if (traits_.summable_as.has_value()) {
+    return Check(codec_->Decode(flight.stream, flight.data, flight.gradient));
+  }
+  flight.received[rank_].assign(flight.data.begin(), flight.data.end());
+  for (size_t rank = 0; rank < flight.received.size(); ++rank) {
+    const std::vector<std::byte>& bytes = flight.received[rank];
+    Check(rank == 0 ? codec_->Decode(flight.stream, bytes, flight.gradient)
+                    : codec_->DecodeAdd(flight.stream, bytes, flight.gradient));
+  }
+  if (codec_->traits().majority_vote) ReplaceBySigns(absl::MakeSpan(flight.gradient));
+}
+
+void LearningWorker::MeasureDistance() {
+  if (scheme_.attraction > 0) {
+    distance_.assign(weights().begin(), weights().end());
+    return;
+  }
+  distance_.resize(base_.size());
+  ScaledDifference(1.0f / static_cast<float>(spec_.training().workers()), weights(), base_,
+                   absl::MakeSpan(distance_));
+}
+
+Payload LearningWorker::Push(int32_t server, int64_t exchange, int32_t bucket) {
+  AwaitGradients();
+  // A worker that skips steps has one exchange under way.
+  const int64_t step = scheme_.backup_workers > 0 ? step_ : exchange;
+  const Bucket& slice = layout_.buckets()[bucket];
+  const Range part = PartOnServer(slice, servers_, server);
+  const absl::Span<float> gradient =
+      distance_.empty() ? Gradient(step, bucket).subspan(part.begin - slice.begin, part.count)
+                        : absl::MakeSpan(distance_).subspan(part.begin, part.count);
+  if (codec_->traits().exact || part.count == 0) return PayloadOf(BytesOf(gradient));
+  std::vector<std::byte>& out = encoded_[step % 2][server * layout_.buckets().size() + bucket];
+  out.resize(codec_->MaxEncodedBytes(part.count));
+  const CodecStream stream =
+      PartStream(spec_.training().seed(), {exchange, step * spec_.training().workers() + rank_},
+                 {bucket, server, servers_});
+  out.resize(memory_->Encode(stream, part.begin, gradient, absl::MakeSpan(out)));
+  return PayloadOf(out);
+}
+
+void LearningWorker::Receive(int32_t server, const Tag& tag, const Payload& payload) {
+  const Range part = PartOnServer(layout_.buckets()[tag.bucket], servers_, server);
+  absl::Span<const float> weights = FloatsOf(payload->bytes);
+  if (held_ != nullptr && tag.kind == MessageKind::kWeights) {
+    const SharedStream stream =
+        SharedDownStream(spec_.training().seed(), tag.step, {tag.bucket, server, servers_});
+    if (part.count > 0) Check(held_->Add(stream, payload->bytes, part.begin, part.count));
+    weights = held_->values().subspan(part.begin, part.count);
+  } else if (held_ != nullptr) {
+    held_->Set(part.begin, weights);
+  }
+  RM_CHECK(static_cast<int64_t>(weights.size()) == part.count);
+  std::copy(weights.begin(), weights.end(), (keeps_ ? arriving_ : back_).begin() + part.begin);
+}
+
+void LearningWorker::Deliver() {
+  if (keeps_) arriving_.swap(back_);
+}
+
+void LearningWorker::Swap(MessageKind from) {
+  AwaitGradients();  // computed from the weights that go
+  if (scheme_.attraction == 0) {
+    replica_->Replace(&back_);
+    if (!base_.empty()) base_.assign(weights().begin(), weights().end());
+  } else if (from == MessageKind::kDrain) {
+    center_.swap(back_);
+  } else {
+    MoveTowards(static_cast<float>(scheme_.attraction / (1 - scheme_.attraction)), back_,
+                replica_->Edit());
+  }
+  std::fill(back_.begin(), back_.end(), NAN);  // all of it arrives again
+}
+
+LearningServer::LearningServer(const LearningRun& run, const std::vector<float>& initial_weights,
+                               int32_t index)
+    : run_(run),
+      run_seed_(run.spec->training().seed()),
+      index_(index),
+      servers_(TraitsOf(*run.spec).servers),
+      parts_(ShardParts(*run.layout, servers_, index)),
+      answers_from_shard_(TraitsOf(*run.spec).updates == Updates::kTogether &&
+                          TraitsOf(*run.spec).backup_workers == 0),
+      weights_(GatherShard(parts_, initial_weights)),
+      replies_(run.spec->training().workers()),
+      inbox_(run.spec->training().workers()) {
+  if (!answers_from_shard_) std::fill(replies_.begin(), replies_.end(), weights_);
+  int64_t begin = 0;
+  for (const Range& part : parts_) {
+    begins_.push_back(begin);
+    begin += part.count;
+    for (auto& of_worker : inbox_) of_worker.emplace_back(part.count, NAN);
+  }
+}
+
+absl::StatusOr<std::unique_ptr<LearningServer>> LearningServer::Create(
+    const LearningRun& run, const std::vector<float>& initial_weights, int32_t index) {
+  std::unique_ptr<LearningServer> server(new LearningServer(run, initial_weights, index));
+  RM_ASSIGN_OR_RETURN(server->codec_,
+                      CreateCodecOf(run.spec->codec(), *run.layout, server->servers_));
+  RM_ASSIGN_OR_RETURN(server->down_,
+                      DownLink::Create(*run.spec, *run.layout,
+                                       {index, server->run_seed_, server->answers_from_shard_},
+                                       server->parts_, server->weights_));
+  return server;
+}
+
+absl::Span<const float> LearningServer::Decode(int32_t worker, int32_t part, int64_t step,
+                                               const Payload& payload) {
+  std::vector<float>& into = inbox_[worker][part];
+  if (codec_->traits().exact || into.empty()) {
+    const absl::Span<const float> gradient = FloatsOf(payload->bytes);
+    RM_CHECK(gradient.size() == into.size());
+    std::copy(gradient.begin(), gradient.end(), into.begin());
+  } else {
+    const absl::Status decoded =
+        codec_->Decode(SharedPartStream(run_seed_, step, {part, index_, servers_}), payload->bytes,
+                       absl::MakeSpan(into));
+    if (!decoded.ok()) run_.fail(decoded);
+  }
+  return into;
+}
+
+void LearningServer::Return(int32_t worker, int32_t part) {
+  std::fill(inbox_[worker][part].begin(), inbox_[worker][part].end(), NAN);
+}
+
+void LearningServer::Copy(int32_t worker, const Tag& tag) {
+  if (tag.kind != MessageKind::kWeights) {
+    replies_[worker] = weights_;
+    return;
+  }
+  const auto begin = weights_.begin() + begins_[tag.bucket];
+  std::copy_n(begin, parts_[tag.bucket].count, replies_[worker].begin() + begins_[tag.bucket]);
+}
+
+Payload LearningServer::Send(int32_t worker, const Tag& tag) {
+  const int32_t part = tag.bucket;
+  if (down_ != nullptr && tag.kind == MessageKind::kWeights) {
+    const absl::Span<const float> weights = absl::MakeSpan(weights_);
+    const auto encoded =
+        down_->Encode(worker, tag, weights.subspan(begins_[part], parts_[part].count));
+    if (encoded.ok()) return PayloadOf(*encoded);
+    run_.fail(encoded.status());
+  }
+  std::vector<float>& from = answers_from_shard_ ? weights_ : replies_[worker];
+  const absl::Span<float> weights = absl::MakeSpan(from).subspan(begins_[part], parts_[part].count);
+  if (down_ != nullptr) down_->Tell(worker, part, weights);
+  return PayloadOf(BytesOf(weights));
+}
+
+}  // namespace ringmaster

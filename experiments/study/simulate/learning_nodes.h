@@ -1,0 +1,168 @@
+#ifndef RINGMASTER_EXPERIMENTS_STUDY_SIMULATE_LEARNING_NODES_H_
+#define RINGMASTER_EXPERIMENTS_STUDY_SIMULATE_LEARNING_NODES_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "common/codec/codec.h"
+#include "common/codec/memory.h"
+#include "common/codec/reducer.h"
+#include "common/exchange/held_weights.h"
+#include "common/params/param_layout.h"
+#include "common/scheme/scheme.h"
+#include "common/trace/trace.h"
+#include "experiments/study/predict/simulated_data.h"
+#include "experiments/study/simulate/worker_gradients.h"
+#include "proto/run_spec.pb.h"
+#include "server/down_link.h"
+#include "worker/loop/host_replica.h"
+
+namespace ringmaster {
+
+// What all nodes of a simulation share; it outlives them.
+struct LearningRun {
+  const RunSpec* spec = nullptr;  // resolved
+  const ParamLayout* layout = nullptr;
+  WorkerGradients* gradients = nullptr;
+  // Told why a node cannot go on: what would end a run. It then does as if it could.
+  std::function<void(const absl::Status& why)> fail;
+};
+
+// A simulated worker that learns: a replica, two arenas of gradients, and the codec with its
+// memory. What its exchange thread and its step thread do is done at the moment at which they would
+// do it; the bits are those of a real worker. One thread.
+class LearningWorker : public StepData, public RankData, public PsWorkerData {
+ public:
+  // Errors as of the codec, and of HostReplica::Create.
+  static absl::StatusOr<std::unique_ptr<LearningWorker>> Create(
+      const LearningRun& run, const std::vector<float>& initial_weights, int32_t rank);
+
+  absl::Span<const float> weights() const { return replica_->weights().host(); }
+  // The center that the last drain has brought, where the weights stay the worker's own.
+  absl::Span<const float> center() const { return center_; }
+  // The model after the last drain.
+  absl::Span<const float> model() const { return center_.empty() ? weights() : center(); }
+  // Mean losses of the steps whose gradients somebody has asked for, in order.
+  const std::vector<float>& losses() const { return losses_; }
+  // Told at the end of each step how many updates the worker has made itself.
+  void ObserveSteps(std::function<void(int64_t updates)> observe) { observe_ = std::move(observe); }
+
+  // StepData.
+  void Compute(int64_t step, int64_t lot) override;
+  void Update(int64_t step) override;
+  void StepEnded(int64_t step) override {
+    if (observe_) observe_(updates_);
+  }
+
+  // RankData.
+  void Encode(int64_t step, int32_t bucket) override;
+  void Start(int32_t flight, int64_t step, int32_t bucket, const Plan& plan) override;
+  void StartWeights(int32_t flight, int32_t bucket, const Plan& plan) override;
+  Payload Send(int32_t flight, const PlanOp& op) override;
+  void Receive(int32_t flight, const PlanOp& op, const Payload& payload) override;
+  void Add(int32_t flight, const PlanOp& op) override;
+  void Finish(int32_t flight) override;
+
+  // PsWorkerData.
+  Payload Push(int32_t server, int64_t exchange, int32_t bucket) override;
+  void MeasureDistance() override;
+  void Receive(int32_t server, const Tag& tag, const Payload& payload) override;
+  void Deliver() override;
+  void Swap(MessageKind from) override;
+
+ private:
+  struct Flight {
+    const Plan* plan = nullptr;
+    int32_t bucket = 0;
+    SharedStream stream;
+    absl::Span<float> gradient;
+    absl::Span<std::byte> data;
+    std::vector<std::byte> scratch;
+    std::vector<std::vector<std::byte>> received;  // of a gather, by rank
+  };
+
+  LearningWorker(const LearningRun& run, int32_t rank);
+  // Waits for the gradients of the step computed last.
+  void AwaitGradients();
+  // A codec's status.
+  void Check(const absl::Status& status) const {
+    if (!status.ok()) run_.fail(status);
+  }
+  void StartOn(absl::Span<std::byte> data, const Plan& plan, Flight* started) const;
+  absl::Span<float> Gradient(int64_t step, int32_t bucket);
+  absl::Span<std::byte> Target(Flight& flight, const PlanOp& op) const;
+  absl::Span<std::byte> Scratch(Flight& flight, int32_t receive) const;
+  void AddBytes(absl::Span<const std::byte> from, absl::Span<std::byte> to) const;
+
+  const LearningRun run_;
+  const RunSpec& spec_;
+  const ParamLayout& layout_;
+  const SchemeTraits scheme_;
+  const int32_t rank_;
+  const int32_t servers_;
+  const bool keeps_;  // weights arrive in memory of their own while others wait to be taken
+  const CodecTraits traits_;
+  std::unique_ptr<Codec> codec_;  // null where sums go in rounds
+  std::unique_ptr<CodecMemory> memory_;
+  std::unique_ptr<Codec> down_codec_;  // null: weights come as floats
+  std::unique_ptr<HeldWeights> held_;
+  std::unique_ptr<Reducer> reducer_;  // null where they do not
+  std::vector<ReducerRound> rounds_;  // by bucket
+  PhaseTimes times_;                  // nobody reads them
+  std::unique_ptr<HostReplica> replica_;
+  std::vector<float> back_, arriving_;
+  int64_t step_ = 0, lot_ = 0;  // computed last
+  bool computing_ = false;      // and nobody has asked for the gradients
+  std::vector<float> losses_;
+  int64_t updates_ = 0;
+  std::function<void(int64_t updates)> observe_;
+  // With steps made alone: what was swapped in last, and what is pushed.
+  std::vector<float> base_, distance_;
+  std::vector<float> center_;
+  std::vector<float> gradients_[2];
+  std::vector<std::vector<std::byte>> encoded_[2];  // by server * buckets + bucket
+  std::vector<Flight> flights_;
+};
+
+// What a simulated server learns by: its shard, and what is pushed and sent.
+class LearningServer : public ServerData {
+ public:
+  // Errors as of the codec.
+  static absl::StatusOr<std::unique_ptr<LearningServer>> Create(
+      const LearningRun& run, const std::vector<float>& initial_weights, int32_t index);
+
+  const std::vector<Range>& parts() const { return parts_; }
+
+  absl::Span<float> weights() override { return absl::MakeSpan(weights_); }
+  absl::Span<const float> Decode(int32_t worker, int32_t part, int64_t exchange,
+                                 const Payload& payload) override;
+  void Return(int32_t worker, int32_t part) override;
+  void Copy(int32_t worker, const Tag& tag) override;
+  Payload Send(int32_t worker, const Tag& tag) override;
+
+ private:
+  LearningServer(const LearningRun& run, const std::vector<float>& initial_weights, int32_t index);
+
+  const LearningRun run_;
+  const uint64_t run_seed_;
+  const int32_t index_, servers_;
+  const std::vector<Range> parts_;
+  const bool answers_from_shard_;
+  std::unique_ptr<Codec> codec_;
+  std::vector<int64_t> begins_;  // of each part in the shard's arena
+  std::vector<float> weights_;
+  std::unique_ptr<DownLink> down_;  // null: weights go as floats
+  std::vector<std::vector<float>> replies_;             // by worker
+  std::vector<std::vector<std::vector<float>>> inbox_;  // by worker and part
+};
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_EXPERIMENTS_STUDY_SIMULATE_LEARNING_NODES_H_

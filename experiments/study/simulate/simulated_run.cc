@@ -1,0 +1,413 @@
+#include "experiments/study/simulate/simulated_run.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "common/base/check.h"
+#include "common/base/fingerprint.h"
+#include "common/base/monotonic.h"
+#include "common/base/status_macros.h"
+#include "common/codec/codec.h"
+#include "common/config/describe.h"
+#include "common/control/dealing.h"
+#include "common/exchange/parts.h"
+#include "common/scheme/registry.h"
+#include "common/trace/phase.h"
+#include "experiments/program/run/network.h"
+#include "experiments/program/run/placement.h"
+#include "experiments/program/run/run_arm.h"
+#include "experiments/program/run/worker_parts.h"
+#include "experiments/study/predict/simulate.h"
+#include "experiments/study/predict/simulated_all_reduce.h"
+#include "experiments/study/predict/simulated_cluster.h"
+#include "experiments/study/simulate/learning_nodes.h"
+#include "experiments/study/simulate/model_gradients.h"
+#include "proto/run_record.pb.h"
+#include "proto/run_spec.pb.h"
+#include "server/shard_core.h"
+#include "worker/data/dataset.h"
+#include "worker/loop/evaluate.h"
+#include "worker/loop/initial_weights.h"
+#include "worker/loop/slowdown.h"
+
+namespace ringmaster {
+namespace {
+
+// Of a worker's computing, as emulated computing has it where the spec says nothing.
+constexpr double kBackwardShare = 2.0 / 3;
+// Events between two looks at what goes on outside.
+constexpr int64_t kEventsUnwatched = 4096;
+
+// One run.
+class SimulatedRun {
+ public:
+  SimulatedRun(const RunSpec& spec, const SimulationOptions& options)
+      : spec_(spec), options_(options), traits_(TraitsOf(spec)), marks_(SampleMarks(spec)) {}
+
+  absl::StatusOr<std::vector<ProcessReport>> Run() {
+    RM_RETURN_IF_ERROR(CheckSimulatable(spec_, options_));
+    RM_RETURN_IF_ERROR(LoadModel());
+    RM_RETURN_IF_ERROR(SetCosts());
+    if (options_.learns) RM_RETURN_IF_ERROR(CreateNodes());
+    RM_ASSIGN_OR_RETURN(plan_, PlanCluster(spec_, layout().buckets(), costs_));
+    RM_ASSIGN_OR_RETURN(cluster_,
+                        SimulatedCluster::Create(spec_, plan_, costs_, /*drift=*/0, data_));
+    if (options_.learns) Watch();
+    RM_RETURN_IF_ERROR(Play());
+    if (options_.learns && IsScored(spec_)) RM_RETURN_IF_ERROR(ScoreTheEnd());
+    return Reports();
+  }
+
+  // What the record says of the simulation itself.
+  Simulation Describe() const {
+    Simulation simulation;
+    simulation.set_compute(ToText(options_.compute));
+    simulation.set_learns(options_.learns);
+    simulation.set_stopped_at_accuracy(stopped_);
+    if (cluster_ == nullptr) return simulation;
+    simulation.set_virtual_seconds(cluster_->queue().now());
+    simulation.set_messages(cluster_->network().messages());
+    return simulation;
+  }
+
+ private:
+  const ParamLayout& layout() const {
+    return learned_ != nullptr ? learned_->layout() : host_.model->layout();
+  }
+
+  absl::Status LoadModel() {
+    if (!options_.learns) {
+      int64_t train_count = 0, test_count = 0;
+      RM_ASSIGN_OR_RETURN(const SampleShape shape,
+                          InspectDataset(spec_.data(), &train_count, &test_count));
+      RM_ASSIGN_OR_RETURN(host_, CreateHostModel(spec_, shape));
+      return absl::OkStatus();
+    }
+    RM_ASSIGN_OR_RETURN(dataset_, LoadDataset(spec_.data()));
+    RM_ASSIGN_OR_RETURN(learned_, ModelGradients::Create(spec_, dataset_, options_.threads));
+    RM_ASSIGN_OR_RETURN(initial_weights_, InitialWeights(spec_, learned_->model()));
+    return absl::OkStatus();
+  }
+
+  absl::Status SetCosts() {
+    const TrainingSpec& training = spec_.training();
+    // A worker that stands for several computes the batches of all.
+    const auto shares = static_cast<double>(training.workers() / traits_.workers);
+    costs_.compute.compute = absl::ToDoubleSeconds(options_.compute.mean) * shares;
+    const double backward = training.has_emulated_compute()
+                                ? training.emulated_compute().backward_share()
+                                : kBackwardShare;
+    const auto count = static_cast<double>(layout().count());
+    for (const Bucket& bucket : layout().buckets()) {
+      costs_.compute.bucket_ready.push_back(1 - backward +
+                                            backward * static_cast<double>(bucket.end()) / count);
+    }
+    if (options_.compute.sigma > 0) {
+      costs_.stretch = [this](int32_t rank, int64_t step) {
+        return options_.compute.Stretch(spec_.training().seed(), rank, step);
+      };
+    }
+    for (int32_t rank = 0; rank < traits_.workers; ++rank) {
+      slowdowns_.push_back(
+          std::make_unique<Slowdown>(training, rank, [] { return absl::OkStatus(); }));
+      costs_.factors.push_back(slowdowns_.back()->factor());
+    }
+    if (!training.slowdowns().empty()) {
+      costs_.delay = [this](int32_t rank, int64_t step) {
+        return absl::ToDoubleSeconds(slowdowns_[rank]->DelayOf(step));
+      };
+    }
+    costs_.codec.rounds = RoundsOf(spec_, layout());
+    RM_ASSIGN_OR_RETURN(costs_.network.plan, PlanNetwork(*NetworkOf(spec_), PlaceNodes(spec_)));
+    return absl::OkStatus();
+  }
+
+  absl::Status CreateNodes() {
+    learning_.spec = &spec_;
+    learning_.layout = &layout();
+    learning_.gradients = learned_.get();
+    learning_.fail = [this](const absl::Status& why) { failure_.Update(why); };
+    for (int32_t rank = 0; rank < traits_.workers; ++rank) {
+      RM_ASSIGN_OR_RETURN(auto worker, LearningWorker::Create(learning_, initial_weights_, rank));
+      data_.steps.push_back(worker.get());
+      data_.ranks.push_back(worker.get());
+      data_.workers.push_back(worker.get());
+      workers_.push_back(std::move(worker));
+    }
+    for (int32_t index = 0; index < traits_.servers; ++index) {
+      RM_ASSIGN_OR_RETURN(auto server, LearningServer::Create(learning_, initial_weights_, index));
+      data_.servers.push_back(server.get());
+      data_.parts.push_back(server->parts());
+      servers_.push_back(std::move(server));
+    }
+    data_.statistics.assign(layout().statistics().begin(), layout().statistics().end());
+    return absl::OkStatus();
+  }
+
+  // Has marks scored as they are passed.
+  void Watch() {
+    if (marks_.empty()) return;
+    if (traits_.weights != WeightHolder::kServers) {
+      workers_[0]->ObserveSteps([this](int64_t updates) {
+        while (next_mark_ + 1 < marks_.size() && updates >= marks_[next_mark_].update)
+          ScoreMark(workers_[0]->weights());
+      });
+      return;
+    }
+    passed_.resize(marks_.size());
+    for (int32_t index = 0; index < traits_.servers; ++index) {
+      SimulatedServer& server = cluster_->server(index);
+      server.KeepMarks(ShardCore::CopiesOf(server.core().plan().shard),
+                       [this](int32_t mark) { ServerPassed(mark); });
+    }
+  }
+
+  // One more server has passed it with all its parts.
+  void ServerPassed(int32_t mark) {
+    if (++passed_[mark] < traits_.servers || mark + 1 == static_cast<int32_t>(marks_.size()))
+      return;
+    RM_CHECK(mark == static_cast<int32_t>(next_mark_));
+    std::vector<float> weights(layout().count());
+    for (int32_t index = 0; index < traits_.servers; ++index) {
+      const ShardCore& shard = cluster_->server(index).core().shard();
+      const std::vector<Range>& parts = servers_[index]->parts();
+      for (size_t part = 0; part < parts.size(); ++part) {
+        const absl::Span<const float> copy = shard.part_at_mark(mark, static_cast<int32_t>(part));
+        std::copy(copy.begin(), copy.end(), weights.begin() + parts[part].begin);
+      }
+    }
+    ScoreMark(weights);
+  }
+
+  void ScoreMark(absl::Span<const float> weights) {
+    const absl::Status scored = Score(weights, cluster_->queue().now());
+    failure_.Update(scored);
+    ++next_mark_;
+    if (scored.ok() && options_.stop_at_accuracy.has_value() &&
+        evaluations_.back().test_accuracy() >= *options_.stop_at_accuracy)
+      stopped_ = true;
+  }
+
+  absl::Status Score(absl::Span<const float> weights, double seconds) {
+    RM_ASSIGN_OR_RETURN(const BatchScore score,
+                        learned_->Score(dataset_.test, dataset_.test.count(), weights));
+    Evaluation& evaluation = evaluations_.emplace_back();
+    evaluation.set_samples_seen(marks_[next_mark_].samples);
+    evaluation.set_seconds(seconds);
+    evaluation.set_test_loss(score.loss_sum / static_cast<double>(score.count));
+    evaluation.set_test_accuracy(static_cast<double>(score.correct) /
+                                 static_cast<double>(score.count));
+    evaluation.set_count(score.count);
+    return absl::OkStatus();
+  }
+
+  absl::Status Play() {
+    const int64_t lots = spec_.training().steps() * spec_.training().workers();
+    ClaimDealer dealer({0, lots, traits_.workers});
+    int32_t running = traits_.workers;
+    for (int32_t rank = 0; rank < traits_.workers; ++rank) {
+      SimulatedStepThread& thread = cluster_->thread(rank);
+      const auto drain = [&running, &thread] { thread.Drain([&running] { --running; }); };
+      if (traits_.work == Work::kClaimed) {
+        thread.RunClaimed(&dealer, drain);
+      } else {
+        thread.Run(spec_.training().steps(), drain);
+      }
+    }
+    int64_t unwatched = 0;
+    RM_RETURN_IF_ERROR(cluster_->Run([&] {
+      if (++unwatched % kEventsUnwatched == 0) Look();
+      return running == 0 || stopped_ || !failure_.ok();
+    }));
+    RM_RETURN_IF_ERROR(failure_);
+    if (running > 0 && !stopped_) {
+      return absl::InternalError(absl::StrCat("the simulated run stands still at ",
+                                              cluster_->queue().now(), " s with ", running,
+                                              " workers at work"));
+    }
+    return absl::OkStatus();
+  }
+
+  // At what goes on outside.
+  void Look() {
+    if (options_.interrupted != nullptr && *options_.interrupted)
+      failure_.Update(absl::CancelledError("interrupted"));
+    if (!options_.progress) return;
+    SimulationProgress progress;
+    progress.steps = static_cast<int64_t>(cluster_->thread(0).steps().size());
+    progress.virtual_seconds = cluster_->queue().now();
+    if (!evaluations_.empty()) progress.test_accuracy = evaluations_.back().test_accuracy();
+    options_.progress(progress);
+  }
+
+  // As they are now.
+  std::vector<float> ModelWeights() {
+    std::vector<float> weights(workers_[0]->weights().begin(), workers_[0]->weights().end());
+    for (int32_t index = 0; index < traits_.servers; ++index) {
+      const ShardCore& shard = cluster_->server(index).core().shard();
+      const std::vector<Range>& parts = servers_[index]->parts();
+      for (size_t part = 0; part < parts.size(); ++part) {
+        const absl::Span<const float> own = shard.part_weights(static_cast<int32_t>(part));
+        std::copy(own.begin(), own.end(), weights.begin() + parts[part].begin);
+      }
+    }
+    return weights;
+  }
+
+  absl::Status ScoreTheEnd() {
+    const std::vector<float> weights = ModelWeights();
+    if (!stopped_) {
+      double updated = 0;
+      for (int32_t rank = 0; rank < traits_.workers; ++rank)
+        updated = std::max(updated, cluster_->thread(rank).steps().back().end);
+      if (traits_.servers > 0) updated = 0;
+      for (int32_t index = 0; index < traits_.servers; ++index)
+        updated = std::max(updated, cluster_->server(index).updated_at());
+      RM_RETURN_IF_ERROR(Score(weights, updated));
+    }
+    RM_ASSIGN_OR_RETURN(final_,
+                        learned_->Score(dataset_.train, FinalLossSamples(dataset_.train), weights));
+    return absl::OkStatus();
+  }
+
+  std::vector<ProcessReport> Reports() {
+    std::vector<ProcessReport> reports;
+    for (const std::vector<NodeId>& nodes : PlaceNodes(spec_)) {
+      ProcessReport& report = reports.emplace_back();
+      report.set_transport("simulated");
+      if (options_.learns) *report.mutable_inputs()->mutable_data() = dataset_.facts;
+      for (const NodeId& node : nodes) {
+        if (node.role == Role::kWorker) {
+          FillWorker(node.index, report.add_workers());
+        } else {
+          FillServer(node.index, report.add_servers());
+        }
+      }
+    }
+    return reports;
+  }
+
+  void FillWorker(int32_t rank, WorkerReport* report) {
+    report->set_rank(rank);
+    const std::vector<SimulatedStepThread::Step>& steps = cluster_->thread(rank).steps();
+    const auto warmup = static_cast<size_t>(spec_.training().warmup_steps());
+    double whole = 0, exposed = 0, computed = 0;
+    for (size_t step = 0; step < steps.size(); ++step) {
+      report->add_step_ms(static_cast<float>(1000 * steps[step].whole));
+      if (options_.learns)
+        report->add_step_loss(
+            step < workers_[rank]->losses().size() ? workers_[rank]->losses()[step] : 0);
+      if (traits_.work == Work::kClaimed) report->add_lots(steps[step].lot);
+      if (step < warmup) continue;
+      whole += steps[step].whole;
+      exposed += steps[step].exposed;
+      computed += steps[step].computed;
+    }
+    const auto timed = static_cast<int64_t>(steps.size() - std::min(warmup, steps.size()));
+    report->set_timed_steps(timed);
+    report->set_timed_seconds(whole);
+    if (!steps.empty()) report->set_training_seconds(steps.back().end);
+    const bool gates =
+        traits_.updates == Updates::kOnArrival && !traits_.staleness_bound.has_value();
+    const auto mean_ms = [timed](double seconds) {
+      return timed == 0 ? 0 : 1000 * seconds / static_cast<double>(timed);
+    };
+    for (int phase = 0; phase < kPhaseCount; ++phase)
+      (*report->mutable_phase_ms())[PhaseName(static_cast<Phase>(phase))] = 0;
+    (*report->mutable_phase_ms())[PhaseName(gates ? Phase::kGate : Phase::kExposed)] =
+        mean_ms(exposed);
+    const double backward = costs_.compute.bucket_ready.empty() ? 0 : kBackwardShare;
+    (*report->mutable_phase_ms())[PhaseName(Phase::kForward)] = (1 - backward) * mean_ms(computed);
+    (*report->mutable_phase_ms())[PhaseName(Phase::kBackward)] = backward * mean_ms(computed);
+    const SimulatedTraffic& traffic = cluster_->exchange(rank).traffic();
+    report->set_payload_bytes_up(traffic.up);
+    report->set_payload_bytes_down(traffic.down);
+    if (!options_.learns) return;
+    report->set_weights_sha256(Sha256Hex(workers_[rank]->model()));
+    if (rank != 0) return;
+    for (const Evaluation& evaluation : evaluations_) *report->add_evaluations() = evaluation;
+    if (final_.count == 0) return;
+    report->set_final_loss(final_.loss_sum / static_cast<double>(final_.count));
+    report->set_final_loss_count(final_.count);
+  }
+
+  void FillServer(int32_t index, ServerReport* report) {
+    const ShardCore& shard = cluster_->server(index).core().shard();
+    report->set_index(index);
+    report->set_dropped_contributions(shard.dropped());
+    for (const int64_t version : shard.versions()) report->set_updates(report->updates() + version);
+    for (const int64_t count : shard.staleness_histogram()) report->add_staleness_histogram(count);
+  }
+
+  const RunSpec& spec_;
+  const SimulationOptions& options_;
+  const SchemeTraits traits_;
+  const std::vector<SampleMark> marks_;
+  WorkerParts host_;  // where nothing is learned
+  Dataset dataset_;
+  std::unique_ptr<ModelGradients> learned_;
+  std::vector<float> initial_weights_;
+  std::vector<std::unique_ptr<Slowdown>> slowdowns_;  // by rank
+  Costs costs_;
+  absl::Status failure_;
+  LearningRun learning_;
+  std::vector<std::unique_ptr<LearningWorker>> workers_;
+  std::vector<std::unique_ptr<LearningServer>> servers_;
+  ClusterData data_;
+  ClusterPlan plan_;
+  std::unique_ptr<SimulatedCluster> cluster_;  // uses the above
+  size_t next_mark_ = 0;                       // that has not been scored
+  std::vector<int32_t> passed_;                // by mark: servers that have passed it
+  std::vector<Evaluation> evaluations_;
+  BatchScore final_;
+  bool stopped_ = false;  // at an accuracy
+};
+
+}  // namespace
+
+absl::Status CheckSimulatable(const RunSpec& spec, const SimulationOptions& options) {
+  RM_RETURN_IF_ERROR(CheckPredictable(spec));
+  if (spec.has_evaluation()) {
+    return absl::InvalidArgumentError(
+        "evaluation: a run that only evaluates takes no simulated time; leave it out");
+  }
+  if (!spec.transport().has_network()) {
+    return absl::InvalidArgumentError(
+        "no network: say what connects the machines, for example --network 1gbit,50us");
+  }
+  const SchemeTraits traits = TraitsOf(spec);
+  if (!options.learns) {
+    if (options.stop_at_accuracy.has_value())
+      return absl::InvalidArgumentError("--stop-at-accuracy: nothing is learned without --learn");
+    if (!CodecTraitsOf(spec.codec())->fixed_size) {
+      return absl::UnimplementedError(
+          absl::StrCat("codec \"", spec.codec().name(),
+                       "\": how long its encodings are depends on the gradients; add --learn"));
+    }
+    return absl::OkStatus();
+  }
+  if (traits.exchanged != Exchanged::kGradients) {
+    return absl::UnimplementedError(
+        absl::StrCat("strategy \"", StrategyName(spec.strategy()),
+                     "\": what averages of weights learn is not simulated; leave out --learn, or "
+                     "that arm"));
+  }
+  return absl::OkStatus();
+}
+
+RunRecord SimulateRun(const RunSpec& spec, const SimulationOptions& options) {
+  RunRecord record = NewRecord(spec);
+  const MonotonicTime begin = MonotonicNow();
+  SimulatedRun run(spec, options);
+  FillRecord(run.Run(), &record);
+  *record.mutable_simulation() = run.Describe();
+  record.mutable_simulation()->set_wall_seconds(absl::ToDoubleSeconds(MonotonicNow() - begin));
+  return record;
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,55 @@
+#ifndef RINGMASTER_EXPERIMENTS_STUDY_SIMULATE_SIMULATED_RUN_H_
+#define RINGMASTER_EXPERIMENTS_STUDY_SIMULATE_SIMULATED_RUN_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "experiments/study/simulate/compute_text.h"
+
+namespace ringmaster {
+
+class RunRecord;
+class RunSpec;
+
+// How far a simulated run is.
+struct SimulationProgress {
+  int64_t steps = 0;  // of worker 0
+  double virtual_seconds = 0;
+  std::optional<double> test_accuracy;
+};
+
+struct SimulationOptions {
+  // What a worker's step takes; the same for all ranks but for what the spec slows down.
+  StepCompute compute;
+  // Whether gradients are computed. Else time alone is played.
+  bool learns = false;
+  // Of these, the ones that compute gradients; all bits are the same for any number.
+  int32_t threads = 1;
+  // The run ends at the first mark scored at this or better; absent: at the spec's last step.
+  std::optional<double> stop_at_accuracy;
+  // Set from elsewhere (a signal handler) to end it.
+  const std::atomic<bool>* interrupted = nullptr;
+  // Called now and then by the calling thread; absent: nobody asks.
+  std::function<void(const SimulationProgress&)> progress;
+};
+
+// Whether SimulateRun can play the run, but for what files hold. Unimplemented names what it cannot
+// play and what to do; InvalidArgument: the spec has no network, or contradicts the options.
+absl::Status CheckSimulatable(const RunSpec& spec, const SimulationOptions& options);
+
+// Plays the whole run `spec` (resolved and valid) in simulated time, in one thread but for the
+// gradients: the cores of collectives, workers and servers on the spec's network. Messages take
+// what the network says, computing what the options say; codecs, updates and servers take no time.
+// Where it learns, every gradient is computed from the weights that its worker holds at that
+// moment, so the weights of a synchronous arm are those of real processes to the last bit.
+//
+// Always returns a record, as RunArm does: its status says what went wrong. Same spec, options and
+// files: the same record but for id, date and wall_seconds.
+RunRecord SimulateRun(const RunSpec& spec, const SimulationOptions& options);
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_EXPERIMENTS_STUDY_SIMULATE_SIMULATED_RUN_H_

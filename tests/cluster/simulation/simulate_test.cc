@@ -1,0 +1,102 @@
+// `ringmaster simulate`, as a user runs it.
+#include <signal.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/cluster/small_run.h"
+#include "tests/support/patience.h"
+#include "tests/support/program.h"
+
+namespace ringmaster {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+std::vector<std::string> OnCluster(const std::vector<std::string>& more) {
+  std::vector<std::string> arguments =
+      SmallRun("simulate", {"--workers", "4", "--network", "1gbit,50us", "--compute", "5ms"});
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+TEST(Simulate, GivesTheSameFiguresAgainAndKeepsThem) {
+  const std::string folder = NewFolder("simulate_keeps");
+  std::vector<json> runs;
+  for (int time = 0; time < 2; ++time) {
+    const Finished simulate = RunProgram(
+        OnCluster({"--arms", "ps,async", "--learn", "--steps", "20", "--out", folder, "--json"}));
+    ASSERT_EQ(simulate.exit_code, 0) << simulate.err;
+    EXPECT_THAT(simulate.err, HasSubstr("virtual seconds"));
+    runs.push_back(json::parse(simulate.out)["runs"]);
+  }
+  ASSERT_EQ(runs[0].size(), 2u);
+  for (int arm = 0; arm < 2; ++arm) {
+    for (const char* figure : {"step_ms_p50", "samples_per_second", "bytes_up_per_step",
+                               "final_loss", "test_accuracy", "weights_sha256"}) {
+      EXPECT_FALSE(runs[0][arm][figure].is_null()) << figure;
+      EXPECT_EQ(runs[0][arm][figure], runs[1][arm][figure]) << figure;
+    }
+    EXPECT_EQ(runs[0][arm]["transport"], "simulated");
+    EXPECT_EQ(runs[0][arm]["simulation"]["compute"], "5ms");
+    EXPECT_EQ(runs[0][arm]["simulation"]["learns"], true);
+    EXPECT_GE(runs[0][arm]["step_ms_p50"], 5);
+  }
+  std::ifstream lines(folder + "/results.jsonl");
+  std::string line;
+  int kept = 0;
+  for (; std::getline(lines, line); ++kept) EXPECT_TRUE(json::parse(line).contains("simulation"));
+  EXPECT_EQ(kept, 4);
+}
+
+TEST(Simulate, RunsStandBesideNoMeasuredRun) {
+  const std::string folder = NewFolder("simulate_apart");
+  const std::vector<std::string> both = {"--arms", "ring",      "--steps",   "20",    "--workers",
+                                         "2",      "--network", "1gbit,1ms", "--out", folder};
+  ASSERT_EQ(RunProgram(SmallRun("compare", both)).exit_code, 0);
+  const Finished simulated = RunProgram(SmallRun("simulate", both));
+  ASSERT_EQ(simulated.exit_code, 0) << simulated.err;
+  EXPECT_THAT(simulated.out, HasSubstr("seconds are those of the cluster in the spec"));
+  EXPECT_THAT(simulated.out, HasSubstr("network: simulated"));
+  const Finished report = RunProgram({"report", folder, "--format", "md"});
+  ASSERT_EQ(report.exit_code, 0) << report.err;
+  EXPECT_THAT(report.out, HasSubstr("took place in simulated time"));
+  EXPECT_THAT(report.out, HasSubstr("time = measured"));
+  EXPECT_THAT(report.out, HasSubstr("time = simulated, 20ms a step"));
+}
+
+TEST(Simulate, MistakesAreNamedBeforeAnythingIsPlayed) {
+  const std::string folder = NewFolder("simulate_mistakes") + "/results";
+  const auto refused = [&](std::vector<std::string> arguments, const std::string& why) {
+    arguments.insert(arguments.end(), {"--out", folder});
+    const Finished finished = RunProgram(arguments);
+    EXPECT_EQ(finished.exit_code, 2) << why;
+    EXPECT_THAT(finished.err, HasSubstr(why));
+  };
+  refused(SmallRun("simulate", {"--arms", "ring"}), "--network 1gbit,50us");
+  refused(SmallRun("simulate", {"--network", "1gbit", "--compute", "fast"}), "lognormal(20ms,0.3)");
+  refused(OnCluster({"--stop-at-accuracy", "97", "--learn"}), "--stop-at-accuracy 97");
+  refused(OnCluster({"--stop-at-accuracy", "0.97"}), "--learn");
+  refused(OnCluster({"--arms", "gossip", "--learn"}), "arm gossip");
+  refused(OnCluster({"--columns", "speed"}), "--columns");
+  EXPECT_FALSE(std::filesystem::exists(folder));
+}
+
+TEST(Simulate, AnInterruptKeepsTheArmsThatAreDone) {
+  const std::string folder = NewFolder("simulate_interrupted");
+  Program simulate(OnCluster({"--arms", "ps,ring", "--steps", "5000000", "--out", folder}));
+  ASSERT_TRUE(simulate.WaitForError("virtual s", Patience(60))) << simulate.ErrorSoFar();
+  simulate.Signal(SIGINT);
+  const Finished finished = simulate.Wait(Patience(30));
+  EXPECT_EQ(finished.exit_code, 130) << finished.err;
+}
+
+}  // namespace
+}  // namespace ringmaster
