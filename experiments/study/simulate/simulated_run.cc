@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/base/check.h"
@@ -99,13 +100,12 @@ class SimulatedRun {
     // A worker that stands for several computes the batches of all.
     const auto shares = static_cast<double>(training.workers() / traits_.workers);
     costs_.compute.compute = absl::ToDoubleSeconds(options_.compute.mean) * shares;
-    const double backward = training.has_emulated_compute()
-                                ? training.emulated_compute().backward_share()
-                                : kBackwardShare;
+    if (training.has_emulated_compute())
+      backward_share_ = training.emulated_compute().backward_share();
     const auto count = static_cast<double>(layout().count());
     for (const Bucket& bucket : layout().buckets()) {
-      costs_.compute.bucket_ready.push_back(1 - backward +
-                                            backward * static_cast<double>(bucket.end()) / count);
+      costs_.compute.bucket_ready.push_back(
+          1 - backward_share_ + backward_share_ * static_cast<double>(bucket.end()) / count);
     }
     if (options_.compute.sigma > 0) {
       costs_.stretch = [this](int32_t rank, int64_t step) {
@@ -172,16 +172,23 @@ class SimulatedRun {
     if (++passed_[mark] < traits_.servers || mark + 1 == static_cast<int32_t>(marks_.size()))
       return;
     RM_CHECK(mark == static_cast<int32_t>(next_mark_));
+    ScoreMark(GatherShards(
+        [mark](const ShardCore& shard, int32_t part) { return shard.part_at_mark(mark, part); }));
+  }
+
+  // The arena of what `part_of` gives of each server's shard, part by part.
+  std::vector<float> GatherShards(
+      absl::FunctionRef<absl::Span<const float>(const ShardCore& shard, int32_t part)> part_of) {
     std::vector<float> weights(layout().count());
     for (int32_t index = 0; index < traits_.servers; ++index) {
       const ShardCore& shard = cluster_->server(index).core().shard();
       const std::vector<Range>& parts = servers_[index]->parts();
       for (size_t part = 0; part < parts.size(); ++part) {
-        const absl::Span<const float> copy = shard.part_at_mark(mark, static_cast<int32_t>(part));
-        std::copy(copy.begin(), copy.end(), weights.begin() + parts[part].begin);
+        const absl::Span<const float> own = part_of(shard, static_cast<int32_t>(part));
+        std::copy(own.begin(), own.end(), weights.begin() + parts[part].begin);
       }
     }
-    ScoreMark(weights);
+    return weights;
   }
 
   void ScoreMark(absl::Span<const float> weights) {
@@ -247,29 +254,28 @@ class SimulatedRun {
 
   // As they are now.
   std::vector<float> ModelWeights() {
-    std::vector<float> weights(workers_[0]->weights().begin(), workers_[0]->weights().end());
-    for (int32_t index = 0; index < traits_.servers; ++index) {
-      const ShardCore& shard = cluster_->server(index).core().shard();
-      const std::vector<Range>& parts = servers_[index]->parts();
-      for (size_t part = 0; part < parts.size(); ++part) {
-        const absl::Span<const float> own = shard.part_weights(static_cast<int32_t>(part));
-        std::copy(own.begin(), own.end(), weights.begin() + parts[part].begin);
-      }
+    if (traits_.weights != WeightHolder::kServers)
+      return {workers_[0]->weights().begin(), workers_[0]->weights().end()};
+    return GatherShards(
+        [](const ShardCore& shard, int32_t part) { return shard.part_weights(part); });
+  }
+
+  // When the last update was made, in seconds.
+  double LastUpdate() {
+    double last = 0;
+    if (traits_.weights == WeightHolder::kServers) {
+      for (int32_t index = 0; index < traits_.servers; ++index)
+        last = std::max(last, cluster_->server(index).updated_at());
+      return last;
     }
-    return weights;
+    for (int32_t rank = 0; rank < traits_.workers; ++rank)
+      last = std::max(last, cluster_->thread(rank).steps().back().end);
+    return last;
   }
 
   absl::Status ScoreTheEnd() {
     const std::vector<float> weights = ModelWeights();
-    if (!stopped_) {
-      double updated = 0;
-      for (int32_t rank = 0; rank < traits_.workers; ++rank)
-        updated = std::max(updated, cluster_->thread(rank).steps().back().end);
-      if (traits_.servers > 0) updated = 0;
-      for (int32_t index = 0; index < traits_.servers; ++index)
-        updated = std::max(updated, cluster_->server(index).updated_at());
-      RM_RETURN_IF_ERROR(Score(weights, updated));
-    }
+    if (!stopped_) RM_RETURN_IF_ERROR(Score(weights, LastUpdate()));
     RM_ASSIGN_OR_RETURN(final_,
                         learned_->Score(dataset_.train, FinalLossSamples(dataset_.train), weights));
     return absl::OkStatus();
@@ -321,9 +327,10 @@ class SimulatedRun {
       (*report->mutable_phase_ms())[PhaseName(static_cast<Phase>(phase))] = 0;
     (*report->mutable_phase_ms())[PhaseName(gates ? Phase::kGate : Phase::kExposed)] =
         mean_ms(exposed);
-    const double backward = costs_.compute.bucket_ready.empty() ? 0 : kBackwardShare;
-    (*report->mutable_phase_ms())[PhaseName(Phase::kForward)] = (1 - backward) * mean_ms(computed);
-    (*report->mutable_phase_ms())[PhaseName(Phase::kBackward)] = backward * mean_ms(computed);
+    (*report->mutable_phase_ms())[PhaseName(Phase::kForward)] =
+        (1 - backward_share_) * mean_ms(computed);
+    (*report->mutable_phase_ms())[PhaseName(Phase::kBackward)] =
+        backward_share_ * mean_ms(computed);
     const SimulatedTraffic& traffic = cluster_->exchange(rank).traffic();
     report->set_payload_bytes_up(traffic.up);
     report->set_payload_bytes_down(traffic.down);
@@ -353,6 +360,7 @@ class SimulatedRun {
   std::unique_ptr<ModelGradients> learned_;
   std::vector<float> initial_weights_;
   std::vector<std::unique_ptr<Slowdown>> slowdowns_;  // by rank
+  double backward_share_ = kBackwardShare;            // of a step's computing
   Costs costs_;
   absl::Status failure_;
   LearningRun learning_;

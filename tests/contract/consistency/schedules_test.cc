@@ -11,6 +11,7 @@
 #include "experiments/proof/verify/shard_under_check.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/contract/consistency/forwarding_shard.h"
 
 namespace ringmaster {
 namespace {
@@ -45,26 +46,12 @@ TEST(Schedules, RandomCasesCoverEveryConsistencyModelAndBound) {
 }
 
 // A real shard, of a plan that may be bent, whose calls and answers may be bent too.
-class Twin : public ShardUnderCheck {
+class Twin : public ForwardingShard {
  public:
   Twin(const ShardPlan& plan, std::unique_ptr<UpdateRule> update, std::vector<float> weights)
-      : shard_(MakeShardCore(plan, std::move(update), std::move(weights))) {}
-
-  absl::Status OnPush(const Push& push, std::vector<Reply>* ready) override {
-    return shard_->OnPush(push, ready);
-  }
-  absl::Status OnPull(const Pull& pull, std::vector<Reply>* ready) override {
-    return shard_->OnPull(pull, ready);
-  }
-  void OnSent(int32_t worker) override { shard_->OnSent(worker); }
-  absl::Span<const float> weights() const override { return shard_->weights(); }
-  absl::Span<const int64_t> versions() const override { return shard_->versions(); }
-  absl::Span<const int64_t> staleness_histogram() const override {
-    return shard_->staleness_histogram();
-  }
+      : ForwardingShard(MakeShardCore(plan, std::move(update), std::move(weights))) {}
 
  protected:
-  const std::unique_ptr<ShardUnderCheck> shard_;
   std::vector<std::vector<float>> bent_;
 };
 

@@ -16,6 +16,7 @@
 #include "common/update/delay_compensation.h"
 #include "common/update/update_rule.h"
 #include "proto/run_spec.pb.h"
+#include "tests/contract/consistency/forwarding_shard.h"
 
 namespace ringmaster {
 namespace {
@@ -208,31 +209,10 @@ absl::Status JudgeCases(const ShardFactory& factory) {
   return absl::OkStatus();
 }
 
-// A real shard whose pushes may be bent.
-class BentShard : public ShardUnderCheck {
- public:
-  explicit BentShard(std::unique_ptr<ShardUnderCheck> real) : real_(std::move(real)) {}
-  absl::Status OnPush(const Push& push, std::vector<Reply>* ready) override {
-    return real_->OnPush(push, ready);
-  }
-  absl::Status OnPull(const Pull& pull, std::vector<Reply>* ready) override {
-    return real_->OnPull(pull, ready);
-  }
-  void OnSent(int32_t worker) override { real_->OnSent(worker); }
-  absl::Span<const float> weights() const override { return real_->weights(); }
-  absl::Span<const int64_t> versions() const override { return real_->versions(); }
-  absl::Span<const int64_t> staleness_histogram() const override {
-    return real_->staleness_histogram();
-  }
-
- protected:
-  const std::unique_ptr<ShardUnderCheck> real_;
-};
-
 // Takes a gradient of an earlier step for one of the step under way.
-class CountsLate : public BentShard {
+class CountsLate : public ForwardingShard {
  public:
-  using BentShard::BentShard;
+  using ForwardingShard::ForwardingShard;
   absl::Status OnPush(const Push& push, std::vector<Reply>* ready) override {
     Push fresh = push;
     fresh.step = fresh.read_version = versions()[push.part];
