@@ -16,6 +16,7 @@
 #include "common/scheme/registry.h"
 #include "common/scheme/server_exchange.h"
 #include "common/vecmath/vecmath.h"
+#include "worker/strategy/ps/worker_core.h"
 
 namespace ringmaster {
 namespace {
@@ -29,9 +30,11 @@ absl::Span<const float> FloatsOf(const std::vector<std::byte>& bytes) {
                              bytes.size() / sizeof(float));
 }
 
-bool KeepsDelivered(const SchemeTraits& traits) {
-  return traits.updates == Updates::kOnArrival && !traits.staleness_bound.has_value() &&
-         traits.local_steps == 0;
+// As the strategy does (worker/strategy/ps).
+bool KeepsDelivered(const LearningRun& run, int32_t rank) {
+  if (TraitsOf(*run.spec).weights != WeightHolder::kServers) return false;
+  const auto buckets = static_cast<int32_t>(run.layout->buckets().size());
+  return WorkerPlanOf(*run.spec, rank, buckets).steps_in_flight_max > 1;
 }
 
 }  // namespace
@@ -43,7 +46,7 @@ LearningWorker::LearningWorker(const LearningRun& run, int32_t rank)
       scheme_(TraitsOf(*run.spec)),
       rank_(rank),
       servers_(std::max(1, scheme_.servers)),
-      keeps_(KeepsDelivered(scheme_)),
+      keeps_(KeepsDelivered(run, rank)),
       traits_(*CodecTraitsOf(spec_.codec())),
       rounds_(layout_.buckets().size()),
       flights_(CollectiveLimits().in_flight_max) {

@@ -35,6 +35,7 @@
 #include "worker/loop/evaluate.h"
 #include "worker/loop/initial_weights.h"
 #include "worker/loop/slowdown.h"
+#include "worker/strategy/ps/worker_core.h"
 
 namespace ringmaster {
 namespace {
@@ -318,8 +319,10 @@ class SimulatedRun {
     report->set_timed_steps(timed);
     report->set_timed_seconds(whole);
     if (!steps.empty()) report->set_training_seconds(steps.back().end);
-    const bool gates =
-        traits_.updates == Updates::kOnArrival && !traits_.staleness_bound.has_value();
+    // Who takes what has arrived waits for a gradient arena, and for nobody's weights.
+    const bool gates = traits_.weights == WeightHolder::kServers &&
+                       WorkerPlanOf(spec_, rank, static_cast<int32_t>(layout().buckets().size()))
+                               .steps_in_flight_max > 1;
     const auto mean_ms = [timed](double seconds) {
       return timed == 0 ? 0 : 1000 * seconds / static_cast<double>(timed);
     };
