@@ -127,7 +127,9 @@ TEST(HeldWeights, ComeToTheWeightsWhereTheseStandStill) {
     const double end = Distance(way.receiver.values(), weights);
     // A threshold's differences stay below it.
     EXPECT_LE(end, std::max(1e-3 * begin, kThreshold * std::sqrt(double{kCount}))) << begin;
-    if (codec->traits().index_bearing && codec->traits().fixed_size) EXPECT_EQ(end, 0);
+    if (codec->traits().index_bearing && codec->traits().fixed_size) {
+      EXPECT_EQ(end, 0);
+    }
   }
   EXPECT_GT(tried, 8);
 }

@@ -242,8 +242,9 @@ TEST(Payload, OfWeightsThatComeAsEncodedDifferencesIsTheFormulaOrWhatServersRepo
         const int64_t limit =
             PayloadFormula(group.spec(), group.layout(), workers - 1, steps)->down;
         EXPECT_TRUE(codec.traits.fixed_size ? received == limit : received <= limit);
-        if (codec.traits.fixed_size && limit > 0)
+        if (codec.traits.fixed_size && limit > 0) {
           EXPECT_FALSE(CheckGroupPayload(&group, kSteps - 1).ok());
+        }
       }
     }
   }
