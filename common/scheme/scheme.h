@@ -100,6 +100,23 @@ struct SchemeTraits {
   int32_t server_arenas = 0;
 };
 
+// What workers exchange among themselves in `step`; absent: nothing.
+inline std::optional<Exchanged> ExchangedIn(const SchemeTraits& traits, int64_t step) {
+  if (step < traits.synchronous_steps) return Exchanged::kGradients;
+  if ((step + 1 - traits.synchronous_steps) % traits.exchange_every != 0) return std::nullopt;
+  return traits.exchanged;
+}
+
+// Whether workers that exchange weights have the same ones after `step`, before any drain.
+inline bool AreEqualAfter(const SchemeTraits& traits, int64_t step) {
+  return traits.exchanged == Exchanged::kWeightsAfter && ExchangedIn(traits, step).has_value();
+}
+
+// The collective (or "auto") that sums weights for the average of all, of a drain and at marks.
+inline absl::string_view AverageCollective(const SchemeTraits& traits) {
+  return traits.collective.empty() ? "auto" : traits.collective;
+}
+
 // Gradient and weight bytes that a node sends and receives, headers and what stays in its place
 // left out.
 struct RunTraffic {

@@ -2,39 +2,50 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
 #include "common/scheme/registry.h"
 #include "proto/run_spec.pb.h"
 #include "worker/strategy/all_reduce/all_reduce_strategy.h"
-#include "worker/strategy/elastic/elastic_strategy.h"
-#include "worker/strategy/gossip/gossip_strategy.h"
-#include "worker/strategy/local_sgd/local_sgd_strategy.h"
+#include "worker/strategy/elastic/elastic_rule.h"
+#include "worker/strategy/gossip/gossip_rule.h"
+#include "worker/strategy/local_sgd/local_sgd_rule.h"
 #include "worker/strategy/ps/parameter_server_strategy.h"
 #include "worker/strategy/sharded_optimizer/sharded_optimizer_strategy.h"
 #include "worker/strategy/solo/solo_strategy.h"
+#include "worker/strategy/weight_strategy.h"
 
 namespace ringmaster {
 namespace {
 
-struct Entry {
-  const char* scheme;  // its name in common/scheme's registry
-  absl::StatusOr<std::unique_ptr<SyncStrategy>> (*create)(const WorkerLink& link);
-};
-
 absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateSolo(const WorkerLink& link) {
   return CreateSoloStrategy(link);
+}
+
+absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateByRule(const WorkerLink& link) {
+  RM_ASSIGN_OR_RETURN(auto rule, CreateWeightRule({link.spec, link.layout, link.rank,
+                                                   link.replica->weights().host()}));
+  return CreateWeightStrategy(link, std::move(rule));
 }
 
 // The center is at every worker, or on servers.
 absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateElastic(const WorkerLink& link) {
   return TraitsOf(*link.spec).weights == WeightHolder::kServers
              ? CreateParameterServerStrategy(link)
-             : CreateElasticStrategy(link);
+             : CreateByRule(link);
 }
+
+struct Entry {
+  const char* scheme;  // its name in common/scheme's registry
+  absl::StatusOr<std::unique_ptr<SyncStrategy>> (*create)(const WorkerLink& link);
+  // Of workers that exchange weights with each other; null: they do not.
+  absl::StatusOr<std::unique_ptr<WeightRule>> (*create_rule)(const WeightRuleSeat& seat) = nullptr;
+};
 
 constexpr Entry kEntries[] = {
     {"single", CreateSolo},
@@ -43,10 +54,19 @@ constexpr Entry kEntries[] = {
     {"all_reduce", CreateAllReduceStrategy},
     {"sharded_optimizer", CreateShardedOptimizerStrategy},
     {"delayed", CreateAllReduceStrategy},
-    {"local_sgd", CreateLocalSgdStrategy},
-    {"elastic", CreateElastic},
-    {"gossip", CreateGossipStrategy},
+    {"local_sgd", CreateByRule, CreateLocalSgdRule},
+    {"elastic", CreateElastic, CreateElasticRule},
+    {"gossip", CreateByRule, CreateGossipRule},
 };
+
+// Null where the spec names no scheme.
+const Entry* EntryOf(const RunSpec& spec) {
+  const Scheme* const scheme = FindScheme(spec.strategy());
+  for (const Entry& entry : kEntries) {
+    if (scheme != nullptr && entry.scheme == absl::string_view(scheme->name)) return &entry;
+  }
+  return nullptr;
+}
 
 }  // namespace
 
@@ -66,13 +86,16 @@ absl::Status CheckCodecKeepsStatistics(const ParamLayout& layout, const CodecSpe
 
 absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateStrategy(const WorkerLink& link) {
   RM_RETURN_IF_ERROR(CheckCodecKeepsStatistics(*link.layout, link.spec->codec()));
-  const Scheme* scheme = FindScheme(link.spec->strategy());
-  for (const Entry& entry : kEntries) {
-    if (scheme != nullptr && entry.scheme == absl::string_view(scheme->name))
-      return entry.create(link);
-  }
+  const Entry* const entry = EntryOf(*link.spec);
+  if (entry != nullptr) return entry->create(link);
   return absl::InvalidArgumentError(absl::StrCat("strategy: none is set; name one of ",
                                                  SchemeNames(), " (see `ringmaster list`)"));
+}
+
+absl::StatusOr<std::unique_ptr<WeightRule>> CreateWeightRule(const WeightRuleSeat& seat) {
+  const Entry* const entry = EntryOf(*seat.spec);
+  RM_CHECK(entry != nullptr && entry->create_rule != nullptr);
+  return entry->create_rule(seat);
 }
 
 }  // namespace ringmaster

@@ -1,7 +1,6 @@
 #include "worker/strategy/weight_exchange.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "common/base/check.h"
@@ -131,11 +130,6 @@ absl::Status ReplicaAverage::Average(int64_t number, absl::Span<float> values) {
   while (executor_.in_flight() > 0) RM_RETURN_IF_ERROR(executor_.Advance(0).status());
   Divide(static_cast<float>(link_.workers), values);
   return absl::OkStatus();
-}
-
-double ConsensusDistance(absl::Span<const float> values, absl::Span<const float> model) {
-  const double squares = SumOfSquaredDifferences(values, model);
-  return squares == 0 ? 0 : std::sqrt(squares / SumOfSquares(model));
 }
 
 }  // namespace ringmaster

@@ -99,9 +99,6 @@ class ReplicaAverage {
   CollectiveExecutor executor_;
 };
 
-// |values - model| / |model|, L2 norms in double precision; 0 where both are 0.
-double ConsensusDistance(absl::Span<const float> values, absl::Span<const float> model);
-
 }  // namespace ringmaster
 
 #endif  // RINGMASTER_WORKER_STRATEGY_WEIGHT_EXCHANGE_H_

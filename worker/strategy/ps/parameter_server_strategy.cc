@@ -20,7 +20,7 @@
 #include "worker/strategy/exchange_thread.h"
 #include "worker/strategy/ps/server_link.h"
 #include "worker/strategy/ps/worker_core.h"
-#include "worker/strategy/weight_exchange.h"
+#include "worker/strategy/weight_rule.h"
 
 namespace ringmaster {
 namespace {
