@@ -73,7 +73,7 @@ struct Alone {
 };
 
 absl::StatusOr<Alone> PlayAlone(const RunSpec& spec, ClusterPlan plan, Costs idle) {
-  plan.all_reduce.every = 1;
+  plan.all_reduce.scheme.exchange_every = 1;
   for (double& ready : idle.compute.bucket_ready) ready = 0;
   idle.compute.load = idle.compute.compute = idle.compute.update = 0;
   idle.delay = nullptr;
@@ -180,7 +180,9 @@ absl::StatusOr<SimulatedStep> SimulateStep(const RunSpec& spec, absl::Span<const
     result.step = result.compute = SingleStep(spec.training().workers(), costs.compute);
     return result;
   }
-  RM_ASSIGN_OR_RETURN(const ClusterPlan plan, PlanCluster(spec, buckets, costs));
+  RM_ASSIGN_OR_RETURN(ClusterPlan plan, PlanCluster(spec, buckets, costs));
+  // What comes after the first steps is predicted.
+  plan.all_reduce.scheme.synchronous_steps = 0;
   Alone alone;
   if (traits.exchanges) {
     RM_ASSIGN_OR_RETURN(alone, PlayAlone(spec, plan, costs));

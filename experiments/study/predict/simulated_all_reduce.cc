@@ -78,6 +78,9 @@ class KnownPlans {
     AllReducePlan::Round round;
     round.plans = plans;
     round.bytes = bytes;
+    if (traits_.marks_are_averages) {
+      RM_ASSIGN_OR_RETURN(round.averages, FindAverage(elements));
+    }
     if (traits_.updated == nullptr) return round;
     PlansOfRanks& gathers = known_gathers_[elements];
     if (gathers == nullptr) {
@@ -88,17 +91,33 @@ class KnownPlans {
   }
 
  private:
+  // Of weights, which are floats.
+  absl::StatusOr<PlansOfRanks> FindAverage(int64_t elements) {
+    PlansOfRanks& averages = known_averages_[elements];
+    if (averages == nullptr) {
+      constexpr int64_t kFloatBytes = sizeof(float);
+      RM_ASSIGN_OR_RETURN(
+          const auto schedule,
+          CreateSchedule(AverageCollective(traits_),
+                         {spec_.transport().name(), traits_.workers, elements * kFloatBytes}));
+      averages = PlansOf(schedule.get(), traits_.workers, elements, kFloatBytes);
+    }
+    return averages;
+  }
+
   const RunSpec& spec_;
   const SchemeTraits traits_;
   std::map<int64_t, std::vector<PlansOfRanks>> known_;  // by elements; 0: of a gather
   std::map<int64_t, PlansOfRanks> known_gathers_;       // of updated weights, by elements
+  std::map<int64_t, PlansOfRanks> known_averages_;      // of all workers' weights, by elements
 };
 
 absl::StatusOr<AllReducePlan> PlanRounds(const RunSpec& spec, absl::Span<const Bucket> buckets,
                                          const CodecCosts& costs) {
   RM_CHECK(costs.rounds.size() == buckets.size());
   AllReducePlan plan;
-  const bool is_alone = TraitsOf(spec).workers == 1;
+  plan.scheme = TraitsOf(spec);
+  const bool is_alone = plan.scheme.workers == 1;
   plan.in_rounds = !is_alone;
   plan.encoded_max = is_alone ? 0 : static_cast<int32_t>(buckets.size());
   KnownPlans known(spec);
@@ -139,10 +158,8 @@ absl::StatusOr<AllReducePlan> PlanAllReduce(const RunSpec& spec, absl::Span<cons
   const bool summed = codec->traits().summable_as.has_value();
   const int64_t element_bytes = summed ? ElementBytes(*codec->traits().summable_as) : 0;
   AllReducePlan plan;
-  plan.delay = traits.delay;
+  plan.scheme = traits;
   if (traits.updated != nullptr) plan.update_share = 1.0 / workers;
-  plan.exchanged = traits.exchanged;
-  plan.every = traits.exchange_every;
   const auto bucket_count = static_cast<int32_t>(buckets.size());
   plan.encoded_max = exact || workers == 1 ? 0 : std::min(kEncodedInFlightMax, bucket_count);
   KnownPlans known(spec);
@@ -169,37 +186,56 @@ SimulatedAllReduce::SimulatedAllReduce(int32_t rank, const AllReducePlan* plan,
       data_(data),
       core_(static_cast<int32_t>(ranks->size()), CollectiveLimits()),
       flights_(CollectiveLimits().in_flight_max),
+      equal_(plan->scheme.replicas == Replicas::kEqualAfterDrain),
       next_rounds_(plan->buckets.size()),
       started_(plan->buckets.size()) {}
 
 void SimulatedAllReduce::BeginStep(int64_t step, EventQueue::Action go) {
-  if (plan_.exchanged == Exchanged::kWeightsAhead && Exchanges(step)) AddAll(step);
+  if (ExchangedIn(step) == Exchanged::kWeightsAhead) PostWeights(step, Summed::kExchanged);
   go();
 }
 
 void SimulatedAllReduce::GradReady(int64_t step, int32_t bucket) {
-  if (plan_.exchanged != Exchanged::kGradients || !Exchanges(step)) return;
+  if (ExchangedIn(step) != Exchanged::kGradients) return;
   Post({step, bucket});
   Work();
 }
 
 void SimulatedAllReduce::EndStep(int64_t step, EventQueue::Action go) {
-  if (plan_.exchanged == Exchanged::kWeightsAfter && Exchanges(step)) AddAll(step);
+  equal_ = AreEqualAfter(plan_.scheme, step);
   ended_.push_back(tasks_posted_);
-  const auto delay = static_cast<size_t>(plan_.delay);
+  const auto delay = static_cast<size_t>(plan_.scheme.delay);
   const int64_t awaited = ended_.size() > delay ? ended_[ended_.size() - 1 - delay] : 0;
   if (ended_.size() > delay + 1) ended_.pop_front();
-  Await(awaited, std::move(go));
+  if (ExchangedIn(step) != Exchanged::kWeightsAhead) return Await(awaited, std::move(go));
+  Await(awaited, [this, go = std::move(go)] {
+    if (data_ != nullptr) data_->TakeSum();
+    go();
+  });
 }
 
 void SimulatedAllReduce::Updated(int64_t step, EventQueue::Action go) {
+  if (ExchangedIn(step) == Exchanged::kWeightsAfter) {
+    PostWeights(step, Summed::kExchanged);
+    return Await(tasks_posted_, [this, go = std::move(go)] {
+      if (data_ != nullptr) data_->TakeSum();
+      go();
+    });
+  }
   if (plan_.buckets.front().rounds.front().gathers == nullptr) return go();
-  for (size_t bucket = 0; bucket < plan_.buckets.size(); ++bucket)
-    Post({step, static_cast<int32_t>(bucket), /*round=*/0, /*is_of_weights=*/true});
+  PostAll(step, Summed::kShares);
   Await(tasks_posted_, std::move(go));
 }
 
-void SimulatedAllReduce::Drain(EventQueue::Action done) { Await(tasks_posted_, std::move(done)); }
+void SimulatedAllReduce::Drain(EventQueue::Action done) {
+  if (!plan_.scheme.marks_are_averages || equal_) return Await(tasks_posted_, std::move(done));
+  PostWeights(/*step=*/0, Summed::kAverage);
+  Await(tasks_posted_, [this, done = std::move(done)] {
+    if (data_ != nullptr) data_->TakeSumOfAll();
+    equal_ = plan_.scheme.replicas == Replicas::kEqualAfterDrain;
+    done();
+  });
+}
 
 void SimulatedAllReduce::Post(Task task) {
   task.after = ended_.empty() ? 0 : ended_.back();
@@ -213,17 +249,24 @@ void SimulatedAllReduce::Await(int64_t tasks, EventQueue::Action go) {
   Work();
 }
 
-void SimulatedAllReduce::AddAll(int64_t step) {
+void SimulatedAllReduce::PostAll(int64_t step, Summed summed) {
   for (int32_t bucket = 0; bucket < static_cast<int32_t>(plan_.buckets.size()); ++bucket)
-    Post({step, bucket});
+    Post({step, bucket, /*round=*/0, summed});
   Work();
+}
+
+void SimulatedAllReduce::PostWeights(int64_t step, Summed summed) {
+  if (data_ != nullptr) data_->CopyWeights();
+  PostAll(step, summed);
 }
 
 const Plan& SimulatedAllReduce::PlanOf(const Task& task) const {
   const AllReducePlan::Round& round = plan_.buckets[task.bucket].rounds[task.round];
-  if (task.is_of_weights) return (*round.gathers)[rank_];
+  if (task.summed == Summed::kShares) return (*round.gathers)[rank_];
+  if (task.summed == Summed::kAverage) return (*round.averages)[rank_];
   const auto& plans = round.plans;
-  return (*plans[task.step / plan_.every % static_cast<int64_t>(plans.size())])[rank_];
+  const int64_t exchange = task.step / plan_.scheme.exchange_every;
+  return (*plans[exchange % static_cast<int64_t>(plans.size())])[rank_];
 }
 
 void SimulatedAllReduce::Work() {
@@ -307,12 +350,15 @@ void SimulatedAllReduce::Launch(const Task& task) {
   const CollectiveCore::Started started = core_.Start({&plan, round.bytes}, &actions_);
   started_[task.bucket] = task.round + 1;
   flights_[started.flight] = task;
-  if (data_ != nullptr && task.is_of_weights) {
-    data_->StartWeights(started.flight, task.bucket, plan);
-  } else if (data_ != nullptr) {
-    data_->Start(started.flight, task.step, task.bucket, plan);
-  }
+  if (data_ != nullptr) StartData(task, started.flight, plan);
   Act();
+}
+
+void SimulatedAllReduce::StartData(const Task& task, int32_t flight, const Plan& plan) {
+  if (task.summed == Summed::kShares) return data_->StartWeights(flight, task.bucket, plan);
+  if (task.summed == Summed::kExchanged && ExchangedIn(task.step) == Exchanged::kGradients)
+    return data_->Start(flight, task.step, task.bucket, plan);
+  data_->StartCopy(flight, task.bucket, plan);
 }
 
 void SimulatedAllReduce::Act() {
@@ -363,7 +409,9 @@ void SimulatedAllReduce::Send(OpRef ref) {
   const PlanOp& op = core_.OpOf(ref);
   const Payload payload = data_ != nullptr ? data_->Send(ref.flight, op) : nullptr;
   const int64_t bytes = BytesOf(payload, core_.SendBytes(ref));
-  traffic_.up += bytes;
+  // As in a record, what a drain brings is no part of the traffic.
+  const int64_t counted = flights_[ref.flight].summed == Summed::kAverage ? 0 : bytes;
+  traffic_.up += counted;
   network_->Send(
       rank_, op.peer, bytes,
       [this, ref, payload] {
@@ -371,8 +419,8 @@ void SimulatedAllReduce::Send(OpRef ref) {
         done_.push_back(ref);
         Work();
       },
-      [peer = ranks_[op.peer], name = NameOf(ref, rank_), payload, bytes] {
-        peer->traffic_.down += bytes;
+      [peer = ranks_[op.peer], name = NameOf(ref, rank_), payload, counted] {
+        peer->traffic_.down += counted;
         peer->OnMessage(name, payload);
       });
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -29,6 +30,8 @@ struct AllReducePlan {
     // by rank; one set for each exchange that differs from the one before, and again
     std::vector<std::shared_ptr<const std::vector<Plan>>> plans;
     std::shared_ptr<const std::vector<Plan>> gathers;  // of updated weights, by rank; null: none
+    // of weights, for the average of all, by rank; null: none
+    std::shared_ptr<const std::vector<Plan>> averages;
     int64_t bytes = 0;  // of what is summed; of a gather, of a rank's own message
   };
   struct OfBucket {
@@ -38,12 +41,10 @@ struct AllReducePlan {
     double decode = 0;          // after the last
   };
   std::vector<OfBucket> buckets;
-  int32_t delay = 0;        // SchemeTraits::delay
+  SchemeTraits scheme;
   double update_share = 1;  // of the weights, how much a worker updates
   int32_t encoded_max = 0;  // buckets that hold an encoding at once; 0: gradients go as they are
   bool in_rounds = false;   // sums start in the order of reducer_sum.h
-  Exchanged exchanged = Exchanged::kGradients;
-  int32_t every = 1;  // steps from one exchange to the next
 };
 
 // The elements that each round of the layout's buckets sums, after a warm-up, where the spec's
@@ -70,27 +71,36 @@ class SimulatedAllReduce : public SimulatedExchange {
   void Updated(int64_t step, EventQueue::Action go) override;
   void Drain(EventQueue::Action done) override;
   void TakeLeave() override {}
-  int64_t lag() const override { return 1 + plan_.delay; }
+  int64_t lag() const override { return 1 + plan_.scheme.delay; }
   bool updates() const override { return true; }
   double update_share() const override { return plan_.update_share; }
-  int64_t delay() const override { return plan_.delay; }
+  int64_t delay() const override { return plan_.scheme.delay; }
 
  private:
   // Of a message between the ranks: its collective's ticket, which is the same on all since they
   // start the same in the same order, the sender, round and piece, 16 bits each.
   using MessageName = uint64_t;
+  enum class Summed : uint8_t {
+    kExchanged,  // gradients, or a copy of the weights
+    kShares,     // the weights, of which this worker has updated a share
+    kAverage,    // a copy of the weights, by all workers
+  };
   struct Task {
     int64_t step = 0;
     int32_t bucket = 0;
     int32_t round = 0;
-    bool is_of_weights = false;  // that this worker has updated a share of; else what is exchanged
-    int64_t after = 0;           // tasks that must be through before it starts
+    Summed summed = Summed::kExchanged;
+    int64_t after = 0;  // tasks that must be through before it starts
   };
 
   void OnMessage(MessageName name, const Payload& payload);
-  bool Exchanges(int64_t step) const { return (step + 1) % plan_.every == 0; }
-  // Hands over all buckets of `step` at once.
-  void AddAll(int64_t step);
+  std::optional<Exchanged> ExchangedIn(int64_t step) const {
+    return ringmaster::ExchangedIn(plan_.scheme, step);
+  }
+  // Hands over all buckets at once.
+  void PostAll(int64_t step, Summed summed);
+  // Hands over the weights as they are.
+  void PostWeights(int64_t step, Summed summed);
   const Plan& PlanOf(const Task& task) const;
   // Does all that can be done now.
   void Work();
@@ -101,6 +111,7 @@ class SimulatedAllReduce : public SimulatedExchange {
   // Starts the later rounds whose turn it is; whether it did.
   bool StartLater();
   void Launch(const Task& task);
+  void StartData(const Task& task, int32_t flight, const Plan& plan);
   void Post(Task task);
   // Once `tasks` tasks in all are through.
   void Await(int64_t tasks, EventQueue::Action go);
@@ -129,6 +140,7 @@ class SimulatedAllReduce : public SimulatedExchange {
   absl::flat_hash_map<MessageName, OpRef> posted_;
   absl::flat_hash_map<MessageName, Payload> early_;  // they came before they were expected
   std::deque<int64_t> ended_;  // tasks posted by the end of the last delay + 1 steps
+  bool equal_ = false;         // all workers have the same weights, and a drain averages nothing
   int64_t tasks_posted_ = 0;
   int64_t tasks_done_ = 0;
   EventQueue::Action waiting_;  // the step thread, for

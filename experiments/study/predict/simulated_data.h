@@ -63,8 +63,14 @@ class RankData {
   // Makes what the bucket's collective is to sum or gather, until Finish of its flight.
   virtual void Encode(int64_t step, int32_t bucket) = 0;
   virtual void Start(int32_t flight, int64_t step, int32_t bucket, const Plan& plan) = 0;
-  // The same of a bucket of the weights.
+  // The same of a bucket of the weights, of which the worker has updated a share.
   virtual void StartWeights(int32_t flight, int32_t bucket, const Plan& plan) = 0;
+  // Copies the weights, for collectives of the copy (StartCopy). What has become of it, the sum of
+  // an exchange, or that of all workers in a drain, is taken once all of them have finished.
+  virtual void CopyWeights() = 0;
+  virtual void StartCopy(int32_t flight, int32_t bucket, const Plan& plan) = 0;
+  virtual void TakeSum() = 0;
+  virtual void TakeSumOfAll() = 0;
   virtual Payload Send(int32_t flight, const PlanOp& op) = 0;
   virtual void Receive(int32_t flight, const PlanOp& op, const Payload& payload) = 0;
   virtual void Add(int32_t flight, const PlanOp& op) = 0;

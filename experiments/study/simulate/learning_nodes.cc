@@ -17,6 +17,7 @@
 #include "common/scheme/server_exchange.h"
 #include "common/vecmath/vecmath.h"
 #include "worker/strategy/ps/worker_core.h"
+#include "worker/strategy/registry.h"
 
 namespace ringmaster {
 namespace {
@@ -49,7 +50,8 @@ LearningWorker::LearningWorker(const LearningRun& run, int32_t rank)
       keeps_(KeepsDelivered(run, rank)),
       traits_(*CodecTraitsOf(spec_.codec())),
       rounds_(layout_.buckets().size()),
-      flights_(CollectiveLimits().in_flight_max) {
+      flights_(scheme_.workers),
+      decodings_(CollectiveLimits().in_flight_max) {
   for (int parity = 0; parity < 2; ++parity) {
     gradients_[parity].resize(layout_.count());
     encoded_[parity].resize(servers_ * layout_.buckets().size());
@@ -77,6 +79,10 @@ absl::StatusOr<std::unique_ptr<LearningWorker>> LearningWorker::Create(
   }
   if (worker->scheme_.local_steps > 0) worker->base_ = initial_weights;
   if (worker->scheme_.attraction > 0) worker->center_ = initial_weights;
+  if (worker->scheme_.exchanged != Exchanged::kGradients) {
+    RM_ASSIGN_OR_RETURN(worker->rule_,
+                        CreateWeightRule({run.spec, run.layout, rank, initial_weights}));
+  }
   if (const CodecSpec* const down = DownCodecOf(*run.spec); down != nullptr) {
     RM_ASSIGN_OR_RETURN(worker->down_codec_, CreateCodecOf(*down, *run.layout, worker->servers_));
     worker->held_ = std::make_unique<HeldWeights>(*worker->down_codec_, initial_weights);
@@ -84,13 +90,23 @@ absl::StatusOr<std::unique_ptr<LearningWorker>> LearningWorker::Create(
   return worker;
 }
 
-absl::Span<float> LearningWorker::Gradient(int64_t step, int32_t bucket) {
+absl::Span<const float> LearningWorker::model() const {
+  if (rule_ != nullptr) return rule_->Model(*replica_).host();
+  return center_.empty() ? weights() : center();
+}
+
+absl::Span<float> LearningWorker::Slice(int32_t bucket, absl::Span<float> arena) const {
   const Bucket& slice = layout_.buckets()[bucket];
-  return absl::MakeSpan(gradients_[step % 2]).subspan(slice.begin, slice.count);
+  return arena.subspan(slice.begin, slice.count);
+}
+
+absl::Span<float> LearningWorker::Gradient(int64_t step, int32_t bucket) {
+  return Slice(bucket, absl::MakeSpan(gradients_[step % 2]));
 }
 
 void LearningWorker::Compute(int64_t step, int64_t lot) {
   AwaitGradients();
+  if (rule_ != nullptr) rule_->StepBegins();
   step_ = step;
   lot_ = lot;
   computing_ = true;
@@ -112,6 +128,8 @@ void LearningWorker::Update(int64_t step) {
   if (scheme_.local_steps > 0) {
     const int64_t lot_samples = GlobalBatch(spec_) / spec_.training().workers();
     Check(replica_->ApplyAfter(lot_ * lot_samples, step, average));
+  } else if (rule_ != nullptr) {
+    Check(rule_->Update(step, average, replica_.get()));
   } else {
     Check(replica_->Apply(step, average));
   }
@@ -139,90 +157,49 @@ void LearningWorker::Start(int32_t place, int64_t step, int32_t bucket, const Pl
   const absl::Span<std::byte> data = traits_.in_rounds ? BytesOf(rounds_[bucket].floats)
                                      : traits_.exact   ? BytesOf(gradient)
                                                        : absl::MakeSpan(encoded_[0][bucket]);
-  StartOn(data, plan, &flights_[place]);
-  flights_[place].gradient = gradient;
-  flights_[place].bucket = bucket;
-  flights_[place].stream = SharedBucketStream(spec_.training().seed(), step, bucket);
+  flights_.Start(place, data, plan,
+                 traits_.in_rounds ? ElementType::kFloat32 : traits_.summable_as);
+  decodings_[place] = {bucket, SharedBucketStream(spec_.training().seed(), step, bucket), gradient};
 }
 
 void LearningWorker::StartWeights(int32_t place, int32_t bucket, const Plan& plan) {
-  const Bucket& slice = layout_.buckets()[bucket];
-  StartOn(BytesOf(replica_->Edit().subspan(slice.begin, slice.count)), plan, &flights_[place]);
+  flights_.Start(place, BytesOf(Slice(bucket, replica_->Edit())), plan, ElementType::kFloat32);
 }
 
-void LearningWorker::StartOn(absl::Span<std::byte> data, const Plan& plan, Flight* started) const {
-  Flight& flight = *started;
-  flight.plan = &plan;
-  flight.data = data;
-  flight.scratch.assign(plan.scratch_bytes, std::byte{0xff});
-  flight.received.assign(spec_.training().workers(), {});
+void LearningWorker::StartCopy(int32_t place, int32_t bucket, const Plan& plan) {
+  flights_.Start(place, BytesOf(Slice(bucket, absl::MakeSpan(copy_))), plan, ElementType::kFloat32);
 }
 
-absl::Span<std::byte> LearningWorker::Scratch(Flight& flight, int32_t receive) const {
-  const PlanOp& op = flight.plan->ops[receive];
-  return absl::MakeSpan(flight.scratch).subspan(op.to, op.bytes);
+void LearningWorker::TakeSum() {
+  AwaitGradients();  // computed from the weights that go
+  rule_->TakeSum(&copy_, replica_.get());
 }
 
-absl::Span<std::byte> LearningWorker::Target(Flight& flight, const PlanOp& op) const {
-  return op.to_scratch ? Scratch(flight, op.to_receive) : flight.data.subspan(op.to, op.bytes);
-}
-
-void LearningWorker::AddBytes(absl::Span<const std::byte> from, absl::Span<std::byte> to) const {
-  RM_CHECK(from.size() == to.size());
-  if (traits_.in_rounds || traits_.summable_as == ElementType::kFloat32) {
-    ringmaster::Add(
-        absl::MakeConstSpan(reinterpret_cast<const float*>(from.data()), from.size() / 4),
-        absl::MakeSpan(reinterpret_cast<float*>(to.data()), to.size() / 4));
-    return;
-  }
-  const auto add = codec_->traits().summable_as == ElementType::kFloat16 ? AddFloat16 : AddBfloat16;
-  add(absl::MakeConstSpan(reinterpret_cast<const uint16_t*>(from.data()), from.size() / 2),
-      absl::MakeSpan(reinterpret_cast<uint16_t*>(to.data()), to.size() / 2));
-}
-
-Payload LearningWorker::Send(int32_t place, const PlanOp& op) {
-  const Flight& flight = flights_[place];
-  return PayloadOf(op.kind == PlanOp::Kind::kGatherSend ? flight.data
-                                                        : flight.data.subspan(op.to, op.bytes));
-}
-
-void LearningWorker::Receive(int32_t place, const PlanOp& op, const Payload& payload) {
-  Flight& flight = flights_[place];
-  if (op.kind == PlanOp::Kind::kGatherReceive) {
-    flight.received[op.peer] = payload->bytes;
-  } else if (op.kind == PlanOp::Kind::kReceiveAdd) {
-    AddBytes(payload->bytes, Target(flight, op));
-  } else {
-    const absl::Span<std::byte> target = Target(flight, op);
-    RM_CHECK(payload->bytes.size() == target.size());
-    std::copy(payload->bytes.begin(), payload->bytes.end(), target.begin());
-  }
-}
-
-void LearningWorker::Add(int32_t place, const PlanOp& op) {
-  Flight& flight = flights_[place];
-  AddBytes(Scratch(flight, op.from_receive), Target(flight, op));
+void LearningWorker::TakeSumOfAll() {
+  Divide(static_cast<float>(scheme_.workers), absl::MakeSpan(copy_));
+  rule_->TakeAverage(&copy_, replica_.get());
 }
 
 void LearningWorker::Finish(int32_t place) {
-  Flight& flight = flights_[place];
+  const Decoding& decoding = decodings_[place];
   if (traits_.in_rounds) {
-    absl::StatusOr<ReducerRound> next = reducer_->Summed(flight.bucket);
+    absl::StatusOr<ReducerRound> next = reducer_->Summed(decoding.bucket);
     Check(next.status());
-    rounds_[flight.bucket] = next.ok() ? *std::move(next) : ReducerRound();
+    rounds_[decoding.bucket] = next.ok() ? *std::move(next) : ReducerRound();
     return;
   }
   if (traits_.exact) return;
-  if (traits_.summable_as.has_value()) {
-    return Check(codec_->Decode(flight.stream, flight.data, flight.gradient));
+  const absl::Span<const std::byte> own = flights_.data(place);
+  if (traits_.summable_as.has_value())
+    return Check(codec_->Decode(decoding.stream, own, decoding.gradient));
+  std::vector<std::vector<std::byte>>& received = flights_.received(place);
+  received[rank_].assign(own.begin(), own.end());
+  for (size_t rank = 0; rank < received.size(); ++rank) {
+    const std::vector<std::byte>& bytes = received[rank];
+    Check(rank == 0 ? codec_->Decode(decoding.stream, bytes, decoding.gradient)
+                    : codec_->DecodeAdd(decoding.stream, bytes, decoding.gradient));
   }
-  flight.received[rank_].assign(flight.data.begin(), flight.data.end());
-  for (size_t rank = 0; rank < flight.received.size(); ++rank) {
-    const std::vector<std::byte>& bytes = flight.received[rank];
-    Check(rank == 0 ? codec_->Decode(flight.stream, bytes, flight.gradient)
-                    : codec_->DecodeAdd(flight.stream, bytes, flight.gradient));
-  }
-  if (codec_->traits().majority_vote) ReplaceBySigns(absl::MakeSpan(flight.gradient));
+  if (codec_->traits().majority_vote) ReplaceBySigns(decoding.gradient);
 }
 
 void LearningWorker::MeasureDistance() {

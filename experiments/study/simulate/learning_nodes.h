@@ -19,10 +19,12 @@
 #include "common/scheme/scheme.h"
 #include "common/trace/trace.h"
 #include "experiments/study/predict/simulated_data.h"
+#include "experiments/study/simulate/rank_flights.h"
 #include "experiments/study/simulate/worker_gradients.h"
 #include "proto/run_spec.pb.h"
 #include "server/down_link.h"
 #include "worker/loop/host_replica.h"
+#include "worker/strategy/weight_rule.h"
 
 namespace ringmaster {
 
@@ -45,10 +47,11 @@ class LearningWorker : public StepData, public RankData, public PsWorkerData {
       const LearningRun& run, const std::vector<float>& initial_weights, int32_t rank);
 
   absl::Span<const float> weights() const { return replica_->weights().host(); }
-  // The center that the last drain has brought, where the weights stay the worker's own.
+  // The center that the last drain has brought, where servers hold it.
   absl::Span<const float> center() const { return center_; }
-  // The model after the last drain.
-  absl::Span<const float> model() const { return center_.empty() ? weights() : center(); }
+  // The model as far as the worker knows it: what is made of all workers' weights it knows after a
+  // drain.
+  absl::Span<const float> model() const;
   // Mean losses of the steps whose gradients somebody has asked for, in order.
   const std::vector<float>& losses() const { return losses_; }
   // Told at the end of each step how many updates the worker has made itself.
@@ -65,9 +68,15 @@ class LearningWorker : public StepData, public RankData, public PsWorkerData {
   void Encode(int64_t step, int32_t bucket) override;
   void Start(int32_t flight, int64_t step, int32_t bucket, const Plan& plan) override;
   void StartWeights(int32_t flight, int32_t bucket, const Plan& plan) override;
-  Payload Send(int32_t flight, const PlanOp& op) override;
-  void Receive(int32_t flight, const PlanOp& op, const Payload& payload) override;
-  void Add(int32_t flight, const PlanOp& op) override;
+  void CopyWeights() override { copy_.assign(weights().begin(), weights().end()); }
+  void StartCopy(int32_t flight, int32_t bucket, const Plan& plan) override;
+  void TakeSum() override;
+  void TakeSumOfAll() override;
+  Payload Send(int32_t flight, const PlanOp& op) override { return flights_.Send(flight, op); }
+  void Receive(int32_t flight, const PlanOp& op, const Payload& payload) override {
+    flights_.Receive(flight, op, payload);
+  }
+  void Add(int32_t flight, const PlanOp& op) override { flights_.Add(flight, op); }
   void Finish(int32_t flight) override;
 
   // PsWorkerData.
@@ -78,14 +87,11 @@ class LearningWorker : public StepData, public RankData, public PsWorkerData {
   void Swap(MessageKind from) override;
 
  private:
-  struct Flight {
-    const Plan* plan = nullptr;
+  // What is done with a flight's sum, or with what it has gathered.
+  struct Decoding {
     int32_t bucket = 0;
     SharedStream stream;
     absl::Span<float> gradient;
-    absl::Span<std::byte> data;
-    std::vector<std::byte> scratch;
-    std::vector<std::vector<std::byte>> received;  // of a gather, by rank
   };
 
   LearningWorker(const LearningRun& run, int32_t rank);
@@ -95,11 +101,8 @@ class LearningWorker : public StepData, public RankData, public PsWorkerData {
   void Check(const absl::Status& status) const {
     if (!status.ok()) run_.fail(status);
   }
-  void StartOn(absl::Span<std::byte> data, const Plan& plan, Flight* started) const;
   absl::Span<float> Gradient(int64_t step, int32_t bucket);
-  absl::Span<std::byte> Target(Flight& flight, const PlanOp& op) const;
-  absl::Span<std::byte> Scratch(Flight& flight, int32_t receive) const;
-  void AddBytes(absl::Span<const std::byte> from, absl::Span<std::byte> to) const;
+  absl::Span<float> Slice(int32_t bucket, absl::Span<float> arena) const;
 
   const LearningRun run_;
   const RunSpec& spec_;
@@ -128,7 +131,11 @@ class LearningWorker : public StepData, public RankData, public PsWorkerData {
   std::vector<float> center_;
   std::vector<float> gradients_[2];
   std::vector<std::vector<std::byte>> encoded_[2];  // by server * buckets + bucket
-  std::vector<Flight> flights_;
+  RankFlights flights_;
+  std::vector<Decoding> decodings_;  // by flight
+  // Where workers exchange weights with each other: what they make of it, and what is exchanged.
+  std::unique_ptr<WeightRule> rule_;
+  std::vector<float> copy_;
 };
 
 // What a simulated server learns by: its shard, and what is pushed and sent.
@@ -158,7 +165,7 @@ class LearningServer : public ServerData {
   std::unique_ptr<Codec> codec_;
   std::vector<int64_t> begins_;  // of each part in the shard's arena
   std::vector<float> weights_;
-  std::unique_ptr<DownLink> down_;  // null: weights go as floats
+  std::unique_ptr<DownLink> down_;                      // null: weights go as floats
   std::vector<std::vector<float>> replies_;             // by worker
   std::vector<std::vector<std::vector<float>>> inbox_;  // by worker and part
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "common/base/check.h"
 #include "common/base/fingerprint.h"
 #include "common/base/monotonic.h"
@@ -27,6 +29,7 @@
 #include "experiments/study/predict/simulated_all_reduce.h"
 #include "experiments/study/predict/simulated_cluster.h"
 #include "experiments/study/simulate/learning_nodes.h"
+#include "experiments/study/simulate/marked_replicas.h"
 #include "experiments/study/simulate/model_gradients.h"
 #include "proto/run_record.pb.h"
 #include "proto/run_spec.pb.h"
@@ -36,6 +39,7 @@
 #include "worker/loop/initial_weights.h"
 #include "worker/loop/slowdown.h"
 #include "worker/strategy/ps/worker_core.h"
+#include "worker/strategy/weight_rule.h"
 
 namespace ringmaster {
 namespace {
@@ -153,11 +157,17 @@ class SimulatedRun {
   // Has marks scored as they are passed.
   void Watch() {
     if (marks_.empty()) return;
+    if (traits_.marks_are_averages)
+      replicas_ = std::make_unique<MarkedReplicas>(marks_, layout(), plan_.all_reduce);
     if (traits_.weights != WeightHolder::kServers) {
-      workers_[0]->ObserveSteps([this](int64_t updates) {
-        while (next_mark_ + 1 < marks_.size() && updates >= marks_[next_mark_].update)
-          ScoreMark(workers_[0]->weights());
-      });
+      // Where the model is no average of their replicas, all workers have it alike.
+      const int32_t watched = traits_.marks_are_averages ? traits_.workers : 1;
+      for (int32_t rank = 0; rank < watched; ++rank) {
+        workers_[rank]->ObserveSteps([this, rank, next = size_t{0}](int64_t updates) mutable {
+          for (; next + 1 < marks_.size() && updates >= marks_[next].update; ++next)
+            WorkerPassed(next, rank);
+        });
+      }
       return;
     }
     passed_.resize(marks_.size());
@@ -166,6 +176,15 @@ class SimulatedRun {
       server.KeepMarks(ShardCore::CopiesOf(server.core().plan().shard),
                        [this](int32_t mark) { ServerPassed(mark); });
     }
+  }
+
+  void WorkerPassed(size_t mark, int32_t rank) {
+    if (!traits_.marks_are_averages) return ScoreMark(workers_[rank]->model());
+    std::optional<std::vector<float>> average =
+        replicas_->Pass(mark, rank, workers_[rank]->weights());
+    if (!average.has_value()) return;
+    averaged_ = *std::move(average);
+    ScoreMark(averaged_);
   }
 
   // One more server has passed it with all its parts.
@@ -253,10 +272,17 @@ class SimulatedRun {
     options_.progress(progress);
   }
 
+  // As the worker knows it now; the average of all is made by a drain, or at a mark.
+  absl::Span<const float> WorkersModel(int32_t rank) const {
+    return stopped_ && traits_.marks_are_averages ? averaged_ : workers_[rank]->model();
+  }
+
   // As they are now.
   std::vector<float> ModelWeights() {
-    if (traits_.weights != WeightHolder::kServers)
-      return {workers_[0]->weights().begin(), workers_[0]->weights().end()};
+    if (traits_.weights != WeightHolder::kServers) {
+      const absl::Span<const float> model = WorkersModel(0);
+      return {model.begin(), model.end()};
+    }
     return GatherShards(
         [](const ShardCore& shard, int32_t part) { return shard.part_weights(part); });
   }
@@ -338,7 +364,11 @@ class SimulatedRun {
     report->set_payload_bytes_up(traffic.up);
     report->set_payload_bytes_down(traffic.down);
     if (!options_.learns) return;
-    report->set_weights_sha256(Sha256Hex(workers_[rank]->model()));
+    report->set_weights_sha256(Sha256Hex(WorkersModel(rank)));
+    if (traits_.replicas == Replicas::kOnAverage) {
+      report->set_consensus_distance(
+          ConsensusDistance(workers_[rank]->weights(), WorkersModel(rank)));
+    }
     if (rank != 0) return;
     for (const Evaluation& evaluation : evaluations_) *report->add_evaluations() = evaluation;
     if (final_.count == 0) return;
@@ -374,6 +404,8 @@ class SimulatedRun {
   std::unique_ptr<SimulatedCluster> cluster_;  // uses the above
   size_t next_mark_ = 0;                       // that has not been scored
   std::vector<int32_t> passed_;                // by mark: servers that have passed it
+  std::unique_ptr<MarkedReplicas> replicas_;   // uses the plan
+  std::vector<float> averaged_;                // at the last mark that all have passed
   std::vector<Evaluation> evaluations_;
   BatchScore final_;
   bool stopped_ = false;  // at an accuracy
@@ -391,7 +423,6 @@ absl::Status CheckSimulatable(const RunSpec& spec, const SimulationOptions& opti
     return absl::InvalidArgumentError(
         "no network: say what connects the machines, for example --network 1gbit,50us");
   }
-  const SchemeTraits traits = TraitsOf(spec);
   if (!options.learns) {
     if (options.stop_at_accuracy.has_value())
       return absl::InvalidArgumentError("--stop-at-accuracy: nothing is learned without --learn");
@@ -401,12 +432,6 @@ absl::Status CheckSimulatable(const RunSpec& spec, const SimulationOptions& opti
                        "\": how long its encodings are depends on the gradients; add --learn"));
     }
     return absl::OkStatus();
-  }
-  if (traits.exchanged != Exchanged::kGradients) {
-    return absl::UnimplementedError(
-        absl::StrCat("strategy \"", StrategyName(spec.strategy()),
-                     "\": what averages of weights learn is not simulated; leave out --learn, or "
-                     "that arm"));
   }
   return absl::OkStatus();
 }

@@ -11,6 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/cluster/small_run.h"
+#include "tests/support/arms.h"
 #include "tests/support/patience.h"
 #include "tests/support/program.h"
 
@@ -56,6 +57,32 @@ TEST(Simulate, GivesTheSameFiguresAgainAndKeepsThem) {
   EXPECT_EQ(kept, 4);
 }
 
+// Of workers that exchange weights; tests/experiments/study/simulate has all arms, on threads.
+TEST(Simulate, EndsWithTheWeightsOfProcesses) {
+  const std::string folder = NewFolder("simulate_processes");
+  const auto exchanges_weights = [](const ArmUnderTest& arm) {
+    return arm.traits.exchanged != Exchanged::kGradients;
+  };
+  const std::vector<std::string> arms = OneArmOfEachScheme(exchanges_weights);
+  ASSERT_FALSE(arms.empty());
+  const auto run = [&](const std::string& command, std::vector<std::string> more) {
+    more.insert(more.end(), {"--arms", Joined(arms), "--workers", "3", "--steps", "21", "--json",
+                             "--out", folder});
+    const Finished finished = RunProgram(SmallRun(command, more));
+    EXPECT_EQ(finished.exit_code, 0) << finished.err;
+    return json::parse(finished.out)["runs"];
+  };
+  const json real = run("compare", {});
+  const json simulated = run("simulate", {"--network", "1gbit,50us", "--learn"});
+  ASSERT_EQ(real.size(), arms.size());
+  ASSERT_EQ(simulated.size(), arms.size());
+  for (size_t arm = 0; arm < arms.size(); ++arm) {
+    for (const char* figure : {"weights_sha256", "bytes_up_per_step", "final_loss",
+                               "consensus_distance", "test_accuracy"})
+      EXPECT_EQ(real[arm][figure], simulated[arm][figure]) << arms[arm] << " " << figure;
+  }
+}
+
 TEST(Simulate, RunsStandBesideNoMeasuredRun) {
   const std::string folder = NewFolder("simulate_apart");
   const std::vector<std::string> both = {"--arms", "ring",      "--steps",   "20",    "--workers",
@@ -84,7 +111,9 @@ TEST(Simulate, MistakesAreNamedBeforeAnythingIsPlayed) {
   refused(SmallRun("simulate", {"--network", "1gbit", "--compute", "fast"}), "lognormal(20ms,0.3)");
   refused(OnCluster({"--stop-at-accuracy", "97", "--learn"}), "--stop-at-accuracy 97");
   refused(OnCluster({"--stop-at-accuracy", "0.97"}), "--learn");
-  refused(OnCluster({"--arms", "gossip", "--learn"}), "arm gossip");
+  const auto is_of_a_library = [](const ArmUnderTest& arm) { return !arm.traits.engine.empty(); };
+  for (const std::string& arm : ArmsThat(is_of_a_library))
+    refused(OnCluster({"--arms", arm, "--learn"}), "arm " + arm);
   refused(OnCluster({"--columns", "speed"}), "--columns");
   EXPECT_FALSE(std::filesystem::exists(folder));
 }

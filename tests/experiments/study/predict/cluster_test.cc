@@ -51,12 +51,10 @@ std::vector<Setting> Settings() {
   const auto has_dedicated_servers = [](const ArmUnderTest& arm) {
     return Exchanges(arm) && arm.traits.servers > 0 && !arm.traits.servers_beside_workers;
   };
-  // Averages of weights are simulated as sizes alone.
-  const auto has_data = [&](const ArmUnderTest& arm) {
-    return Exchanges(arm) && arm.traits.exchanged == Exchanged::kGradients &&
-           !has_dedicated_servers(arm);
+  const auto has_none = [&](const ArmUnderTest& arm) {
+    return Exchanges(arm) && !has_dedicated_servers(arm);
   };
-  for (const std::string& arm : ArmsThat(has_data)) {
+  for (const std::string& arm : ArmsThat(has_none)) {
     for (const int32_t workers : {2, 3, 5}) settings.push_back({arm, workers, 0});
   }
   for (const std::string& arm : ArmsThat(has_dedicated_servers)) {
@@ -89,11 +87,12 @@ RunSpec SpecOf(const Setting& setting) {
     if (setting.down == "topk") down->set_density(0.3);
   }
   RunSpec spec = *Resolve(std::move(arm), {});
+  ExchangeOften(&spec);
   if (setting.without_lambda) {
     spec.mutable_strategy()->mutable_parameter_server()->mutable_delay_compensation()->set_lambda(
         0);
   }
-  if (spec.strategy().has_elastic()) {
+  if (setting.servers > 0 && spec.strategy().has_elastic()) {
     spec.mutable_strategy()->mutable_elastic()->set_servers(setting.servers);
     spec.mutable_strategy()->mutable_elastic()->set_period(3);
   }
@@ -158,8 +157,7 @@ class SeededRun {
         processes_(PlaceNodes(spec_)),
         gradients_(layout_, GradientFor(setting.workers),
                    [this](int32_t rank, int64_t step) { Observe(rank, step); }),
-        run_{&spec_, &layout_, &gradients_,
-             [](const absl::Status& why) { ADD_FAILURE() << why; }},
+        run_{&spec_, &layout_, &gradients_, [](const absl::Status& why) { ADD_FAILURE() << why; }},
         control_(RulesOf(static_cast<int32_t>(processes_.size()))),
         states_(processes_.size()) {
     DrawCosts();
