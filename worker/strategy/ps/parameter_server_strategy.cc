@@ -104,8 +104,10 @@ class ParameterServerStrategy : public SyncStrategy {
       gradients_[bucket.id] = gradient;
       return status();
     }
+    // Behind a failure nothing is posted: nobody waits for what is, and room for it is limited.
+    RM_RETURN_IF_ERROR(status());
     exchange_.Post({ExchangeTask::Kind::kBucket, step, bucket.id, gradient, link_.lot(step)});
-    return status();
+    return absl::OkStatus();
   }
 
   absl::Status EndStep(int64_t step) override {
@@ -121,8 +123,9 @@ class ParameterServerStrategy : public SyncStrategy {
       }
       MeasureDistance();
     }
+    RM_RETURN_IF_ERROR(status());
     exchange_.Post({ExchangeTask::Kind::kEndStep, step, 0, {}, link_.lot(step)});
-    return status();
+    return absl::OkStatus();
   }
 
   absl::Status Drain() override {
