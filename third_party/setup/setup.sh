@@ -17,8 +17,9 @@ readonly BUILD_PACKAGES=(
 # (common/engine).
 readonly TEST_PACKAGES=(libgmock-dev libgtest-dev chromium chromium-driver clang libgloo-dev
   libopenmpi-dev)
-# LaTeX with booktabs, which sets a report's tables.
-readonly SLOW_TEST_PACKAGES=(texlive-latex-recommended)
+# LaTeX with booktabs, which sets a report's tables; SimGrid, which shaped networks are held
+# against. It brings all of Boost's headers, 205 MB on the disk.
+readonly SLOW_TEST_PACKAGES=(texlive-latex-recommended libsimgrid-dev)
 
 say() { printf '%s\n' "$*" >&2; }
 die() {

@@ -54,6 +54,8 @@ _OPTIONAL = {
     "gloo": (["-lgloo"], "gloo/allreduce.h"),
     # Of Open MPI alone: MPICH has no such header.
     "mpi": (["-lmpi"], "mpi/mpi-ext.h"),
+    # For a test alone.
+    "simgrid": (["-lsimgrid"], "simgrid/s4u.hpp"),
 }
 
 _FOUND = """
