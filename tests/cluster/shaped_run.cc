@@ -14,9 +14,11 @@ using nlohmann::json;
 // Others never count for more than leaves this: beyond, a slower pace only takes longer.
 constexpr double kLeftLeast = 0.25;
 
-// The runs of `ringmaster compare` that ended well, by arm.
-std::map<std::string, json> RunsOf(const std::string& arms, const std::vector<std::string>& more) {
-  std::vector<std::string> arguments = {"compare",   "--arms",
+}  // namespace
+
+std::map<std::string, json> ShapedRuns(const std::string& command, const std::string& arms,
+                                       const std::vector<std::string>& more) {
+  std::vector<std::string> arguments = {command,     "--arms",
                                         arms,        "--data",
                                         "synthetic", "--model",
                                         "lenet",     "--batch",
@@ -42,12 +44,11 @@ std::map<std::string, json> RunsOf(const std::string& arms, const std::vector<st
   return runs;
 }
 
-}  // namespace
-
 std::map<std::string, double> MedianSteps(const std::string& arms,
                                           const std::vector<std::string>& more) {
   std::map<std::string, double> steps;
-  for (const auto& [arm, run] : RunsOf(arms, more)) steps[arm] = run["step_ms_p50"].get<double>();
+  for (const auto& [arm, run] : ShapedRuns("compare", arms, more))
+    steps[arm] = run["step_ms_p50"].get<double>();
   return steps;
 }
 

@@ -12,9 +12,14 @@ namespace ringmaster {
 // Bytes of lenet's weights, which the runs below exchange.
 inline constexpr double kLenetBytes = 4.0 * 431080;
 
-// Median step of each arm, in milliseconds, of `ringmaster compare` on lenet; `more` comes last,
-// and says with --emulate that nothing is computed. A run that fails is a failure of the test, and
-// has no entry.
+// The entries in `--json` of the runs of `ringmaster compare` or `simulate` on lenet, by arm;
+// `more` comes last, and says with --emulate that nothing is computed. A run that fails is a
+// failure of the test, and has no entry.
+std::map<std::string, nlohmann::json> ShapedRuns(const std::string& command,
+                                                 const std::string& arms,
+                                                 const std::vector<std::string>& more);
+
+// Median step of each arm, in milliseconds, of such a `compare`.
 std::map<std::string, double> MedianSteps(const std::string& arms,
                                           const std::vector<std::string>& more);
 
