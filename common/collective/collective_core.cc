@@ -9,15 +9,14 @@ namespace ringmaster {
 using Kind = CollectiveAction::Kind;
 
 CollectiveCore::CollectiveCore(int32_t ranks, const CollectiveLimits& limits)
-    : ranks_(ranks), limits_(limits), flights_(limits.in_flight_max), peers_(ranks) {
+    : limits_(limits), flights_(limits.in_flight_max), peers_(ranks) {
   RM_CHECK(ranks > 0);
   RM_CHECK(limits.in_flight_max > 0 && limits.ahead_bytes > 0);
 }
 
 bool CollectiveCore::HasRoom(const PlanView& plan) const {
   if (in_flight_ == 0) return true;
-  const int64_t bytes_max = kAheadBytesMax / std::max(1, ranks_ - 1);
-  return in_flight_ < limits_.in_flight_max && bytes_in_flight_ + HeldBytes(plan) <= bytes_max;
+  return in_flight_ < limits_.in_flight_max && ahead_bytes_ + AheadBytes(plan) <= kAheadBytesMax;
 }
 
 CollectiveCore::Started CollectiveCore::Start(const PlanView& plan, Actions* actions) {
@@ -39,7 +38,7 @@ CollectiveCore::Started CollectiveCore::Start(const PlanView& plan, Actions* act
   for (const PlanOp& op : ops) flight->waits_for.push_back(op.waits_for);
   flight->questions.assign(ops.size(), Question::kMessage);
   ++in_flight_;
-  bytes_in_flight_ += HeldBytes(plan);
+  ahead_bytes_ += AheadBytes(plan);
   const Started started = {flight->ticket, place};
   if (ops.empty()) Land(place, actions);
   // Receives first: the peers may have begun. The last one pushed is started first.
@@ -73,7 +72,7 @@ void CollectiveCore::Reset() {
   for (Peer& peer : peers_) peer = {};
   ready_.clear();
   in_flight_ = 0;
-  bytes_in_flight_ = 0;
+  ahead_bytes_ = 0;
 }
 
 bool CollectiveCore::InFlight(Ticket ticket) const {
@@ -174,7 +173,7 @@ void CollectiveCore::Land(int32_t place, Actions* actions) {
   Flight& flight = flights_[place];
   flight.busy = false;
   --in_flight_;
-  bytes_in_flight_ -= HeldBytes(flight.view);
+  ahead_bytes_ -= AheadBytes(flight.view);
   actions->push_back({Kind::kFinished, {place, 0}});
 }
 

@@ -56,9 +56,9 @@ struct CollectiveLimits {
 // lent in place of being sent: the peer writes the answer there, and neither side has a message for
 // it.
 //
-// Memory in flight is bounded, for the peers' sake too: what all others may send ahead to one rank
-// that is late stays below kAheadBytesMax, or one collective's bytes if that is more. Nothing is
-// allocated once plans of each size have been in flight as often as they will be.
+// Memory in flight is bounded, for the peers' sake too: what all who send to one rank may send
+// ahead while it is late stays below kAheadBytesMax, or one collective's bytes if that is more.
+// Nothing is allocated once plans of each size have been in flight as often as they will be.
 class CollectiveCore {
  public:
   static constexpr int64_t kAheadBytesMax = 128 << 20;
@@ -130,7 +130,10 @@ class CollectiveCore {
     std::vector<WaitingSend> waiting;  // a heap
   };
 
-  static int64_t HeldBytes(const PlanView& plan) { return plan.bytes + plan.plan->scratch_bytes; }
+  // What all who send to one rank in this collective may send it ahead.
+  static int64_t AheadBytes(const PlanView& plan) {
+    return (plan.bytes + plan.plan->scratch_bytes) * plan.plan->senders_max;
+  }
   // Starts what is ready_, and what becomes so meanwhile.
   void RunReady(Actions* actions);
   void StartOp(OpRef ref, Actions* actions);
@@ -143,11 +146,10 @@ class CollectiveCore {
   void Done(OpRef ref, Actions* actions);
   void Land(int32_t flight, Actions* actions);
 
-  const int32_t ranks_;
   const CollectiveLimits limits_;
   std::vector<Flight> flights_;  // [in_flight_max]
   int32_t in_flight_ = 0;
-  int64_t bytes_in_flight_ = 0;  // data and scratch
+  int64_t ahead_bytes_ = 0;  // AheadBytes of those in flight
   Ticket last_ticket_ = 0;
   std::vector<Peer> peers_;   // [ranks]
   std::vector<OpRef> ready_;  // started next, last first

@@ -52,6 +52,9 @@ class DoubleBinaryTree : public Schedule {
   absl::string_view name() const override { return "double_binary_tree"; }
   int32_t chunks(int32_t) const override { return kHalves; }
 
+  // Two children and a parent in each tree.
+  int32_t senders_max(int32_t ranks) const override { return std::min(ranks - 1, 3 * kHalves); }
+
   std::vector<Step> StepsOf(int32_t rank, int32_t ranks) const override {
     RM_CHECK(ranks > 0 && rank >= 0 && rank < ranks);
     std::vector<Step> steps;

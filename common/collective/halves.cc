@@ -15,6 +15,8 @@ class Half : public Schedule {
       : whole_(std::move(whole)), name_(name), second_(second) {}
   absl::string_view name() const override { return name_; }
 
+  int32_t senders_max(int32_t ranks) const override { return whole_->senders_max(ranks); }
+
   std::vector<Step> StepsOf(int32_t rank, int32_t ranks) const override {
     const std::vector<Step> all = whole_->StepsOf(rank, ranks);
     std::vector<Step> steps;

@@ -22,6 +22,7 @@ class Planner {
       : shape_(shape),
         chunks_(schedule.chunks(shape.ranks)),
         steps_(schedule.StepsOf(shape.rank, shape.ranks)) {
+    plan_.senders_max = std::max(1, schedule.senders_max(shape.ranks));
     // So large that a step of all chunks has no more pieces than a tag can tell apart.
     const int64_t bytes = shape.count * shape.element_bytes;
     piece_bytes_ =
@@ -262,6 +263,7 @@ Plan MakePlan(const Schedule& schedule, const PlanShape& shape) {
 
 Plan MakeGatherPlan(int32_t rank, int32_t ranks) {
   Plan plan;
+  plan.senders_max = std::max(1, ranks - 1);
   for (int32_t peer = 0; peer < ranks; ++peer) {
     if (peer == rank) continue;
     PlanOp op;

@@ -52,6 +52,7 @@ struct Plan {
   std::vector<PlanOp> ops;  // by round
   std::vector<int32_t> next;
   int64_t scratch_bytes = 0;
+  int32_t senders_max = 1;  // from how many others a rank receives at most, this one or another
 };
 
 // The usual size of a piece.

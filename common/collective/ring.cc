@@ -7,6 +7,8 @@ class Ring : public Schedule {
  public:
   absl::string_view name() const override { return "ring"; }
 
+  int32_t senders_max(int32_t ranks) const override { return ranks > 1 ? 1 : 0; }
+
   std::vector<Step> StepsOf(int32_t rank, int32_t ranks) const override {
     RM_CHECK(ranks > 0 && rank >= 0 && rank < ranks);
     const auto chunk = [ranks](int32_t index) { return (index % ranks + ranks) % ranks; };

@@ -43,6 +43,8 @@ class Schedule {
   // empty for ranks = 1. After the steps of all ranks every chunk holds on every rank the same
   // bits: the sum over all ranks.
   virtual std::vector<Step> StepsOf(int32_t rank, int32_t ranks) const = 0;
+  // From how many others a rank receives at most, whichever it is. 1 <= ranks.
+  virtual int32_t senders_max(int32_t ranks) const { return ranks - 1; }
   // Into how many chunks a bucket is cut.
   virtual int32_t chunks(int32_t ranks) const { return ranks; }
 };

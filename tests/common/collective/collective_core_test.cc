@@ -454,10 +454,11 @@ TEST(CollectiveCore, WritesASumIntoLentMemoryWithItsAdditionOnlyWhenNothingElseI
 }
 
 TEST(CollectiveCore, HasRoomWhileCollectivesAndTheirBytesStayBelowTheLimits) {
-  const Plan plan = SendsOf(1);
+  constexpr int32_t kRanks = 5;
+  Plan plan = SendsOf(1), to_one = plan;
+  plan.senders_max = kRanks - 1;
   Plan with_scratch = plan;
   with_scratch.scratch_bytes = 1;
-  constexpr int32_t kRanks = 5;
   constexpr int64_t kBytesMax = CollectiveCore::kAheadBytesMax / (kRanks - 1);
   CollectiveCore core(kRanks, {/*in_flight_max=*/3, /*ahead_bytes=*/100});
   Actions actions;
@@ -479,6 +480,11 @@ TEST(CollectiveCore, HasRoomWhileCollectivesAndTheirBytesStayBelowTheLimits) {
   EXPECT_EQ(core.in_flight(), 0);
   EXPECT_FALSE(core.InFlight(2));
   EXPECT_TRUE(core.HasRoom({&plan, 2 * kBytesMax}));
+  // Where one sends to one, all of the limit is that one's.
+  core.Start({&plan, kBytesMax / 4}, &actions);
+  EXPECT_FALSE(core.HasRoom({&plan, kBytesMax}));
+  EXPECT_TRUE(core.HasRoom({&to_one, 3 * kBytesMax}));
+  EXPECT_FALSE(core.HasRoom({&to_one, 4 * kBytesMax}));
 }
 
 TEST(CollectiveCoreDeathTest, AMessageIsDoneOnce) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -67,6 +68,27 @@ std::vector<Ints> Simulate(const Schedule& schedule, int32_t ranks, std::vector<
     EXPECT_TRUE(flying.empty()) << "a message of round " << round << " is received by nobody";
   }
   return data;
+}
+
+// What all who send to one rank may send ahead is bounded by it.
+TEST(Schedule, NoRankReceivesFromMoreThanItSays) {
+  for (const CollectiveInfo& info : Collectives()) {
+    SCOPED_TRACE(info.name);
+    const auto schedule = Create(info.name);
+    for (int32_t ranks = 1; ranks <= 33; ++ranks) {
+      size_t most = 0;
+      for (int32_t rank = 0; rank < ranks; ++rank) {
+        std::set<int32_t> senders;
+        for (const Step& step : schedule->StepsOf(rank, ranks)) {
+          if (step.op != Step::Op::kSend) senders.insert(step.peer);
+        }
+        most = std::max(most, senders.size());
+      }
+      EXPECT_LE(static_cast<int32_t>(most), schedule->senders_max(ranks)) << ranks;
+    }
+  }
+  EXPECT_EQ(Create("ring")->senders_max(1024), 1);
+  EXPECT_LT(Create("double_binary_tree")->senders_max(1024), 10);
 }
 
 TEST(Schedule, EveryRankEndsWithTheSumOfAllRanks) {
