@@ -2,7 +2,6 @@
 
 #include "common/base/status_macros.h"
 #include "common/config/textproto.h"
-#include "google/protobuf/text_format.h"
 
 namespace ringmaster {
 
@@ -18,10 +17,6 @@ absl::StatusOr<RunSpec> LoadRunSpec(const std::string& path) {
   return spec;
 }
 
-std::string SerializeRunSpec(const RunSpec& spec) {
-  std::string text;
-  google::protobuf::TextFormat::PrintToString(spec, &text);
-  return text;
-}
+std::string SerializeRunSpec(const RunSpec& spec) { return ToTextproto(spec); }
 
 }  // namespace ringmaster

@@ -1,6 +1,7 @@
 #include "common/config/network_text.h"
 
 #include <cmath>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -63,6 +64,13 @@ bool ReadRacks(absl::string_view word, RacksSpec* racks) {
   return true;
 }
 
+// "8x8": how many racks, and the workers of each.
+bool ReadGrid(absl::string_view word, int32_t* racks, int32_t* each) {
+  const std::pair<absl::string_view, absl::string_view> sides = absl::StrSplit(word, 'x');
+  return absl::SimpleAtoi(sides.first, racks) && absl::SimpleAtoi(sides.second, each) &&
+         *racks > 0 && *each > 0;
+}
+
 std::string RacksText(const RacksSpec& racks) {
   std::vector<std::string> behind;
   if (racks.has_uplink_megabits_per_second())
@@ -109,6 +117,46 @@ absl::Status ReadNetwork(absl::string_view text, TransportSpec* transport) {
     }
   }
   *transport->mutable_network() = std::move(network);
+  return absl::OkStatus();
+}
+
+absl::Status ReadRackGrid(absl::string_view text, RunSpec* spec) {
+  RacksSpec read;
+  int32_t count = 0, each = 0;
+  for (absl::string_view item : absl::StrSplit(text, ',')) {
+    const std::string word = absl::AsciiStrToLower(absl::StripAsciiWhitespace(item));
+    const std::pair<absl::string_view, absl::string_view> pair = absl::StrSplit(word, '=');
+    const auto& [name, said] = pair;
+    double value = 0;
+    if (count == 0 && ReadGrid(word, &count, &each)) {
+      read.set_workers_each(each);
+    } else if (name == "uplink" && ReadQuantity(absl::StripSuffix(said, "/s"), kRates, &value)) {
+      read.set_uplink_megabits_per_second(value);
+    } else if (name == "latency" && ReadQuantity(said, kTimes, &value)) {
+      read.set_uplink_latency_ms(value);
+    } else if (word == "servers=first" || word == "servers=spread") {
+      read.set_servers(said == "first" ? RacksSpec::FIRST_RACK : RacksSpec::SPREAD);
+    } else {
+      count = 0;
+      break;
+    }
+  }
+  if (count == 0) {
+    return absl::InvalidArgumentError(
+        "expected RACKSxWORKERS and what lies between the racks, for example 8x8, "
+        "8x8,uplink=10gbit or 8x8,uplink=10gbit,latency=50us,servers=first");
+  }
+  const int64_t workers = int64_t{count} * each;
+  TrainingSpec* training = spec->mutable_training();
+  if (training->has_workers() && training->workers() != workers) {
+    return absl::InvalidArgumentError(absl::StrCat("these racks hold ", workers,
+                                                   " workers, and the run has ",
+                                                   training->workers(), "; give as many"));
+  }
+  if (workers > std::numeric_limits<int32_t>::max())
+    return absl::InvalidArgumentError(absl::StrCat(workers, " workers are too many"));
+  training->set_workers(static_cast<int32_t>(workers));
+  *spec->mutable_transport()->mutable_network()->mutable_racks() = read;
   return absl::OkStatus();
 }
 

@@ -16,6 +16,12 @@ namespace ringmaster {
 // says what could not be read; `network` is unchanged then.
 absl::Status ReadNetwork(absl::string_view text, TransportSpec* transport);
 
+// Sets the racks of the run's network from "8x8,uplink=10gbit,latency=50us,servers=first": how many
+// racks, the workers of each, and in any order what lies between them, all but the grid optional;
+// and how many workers the run has, where the spec does not say. InvalidArgument: what could not be
+// read, or that the racks hold another number of workers; `spec` is unchanged then.
+absl::Status ReadRackGrid(absl::string_view text, RunSpec* spec);
+
 // "100 Mbit/s, 5 ms, 2 nodes and 1 link of their own", for tables and logs; "" where nothing is
 // shaped.
 std::string NetworkText(const TransportSpec& transport);

@@ -132,6 +132,12 @@ absl::Status ParseTextproto(absl::string_view text, absl::string_view source,
                                                  " describes"));
 }
 
+std::string ToTextproto(const google::protobuf::Message& message) {
+  std::string text;
+  google::protobuf::TextFormat::PrintToString(message, &text);
+  return text;
+}
+
 absl::Status LoadTextproto(const std::string& path, absl::string_view what,
                            google::protobuf::Message* message) {
   const std::string expected =

@@ -24,6 +24,9 @@ std::vector<std::string> ValueNames(const google::protobuf::EnumDescriptor& type
 absl::Status ParseTextproto(absl::string_view text, absl::string_view source,
                             google::protobuf::Message* message);
 
+// The message as a textproto, one field a line; ParseTextproto gives the same back. Thread-safe.
+std::string ToTextproto(const google::protobuf::Message& message);
+
 // What protobuf's parser says is wrong with a textproto of type `root`, without its full stop, and,
 // where it is a name, with the known ones and the nearest of them. Pure.
 std::string TextprotoProblem(absl::string_view said, const google::protobuf::Descriptor& root);

@@ -24,7 +24,7 @@
 namespace ringmaster {
 namespace {
 
-constexpr int64_t kMaxNodes = 1024;
+constexpr int64_t kMaxNodes = 4096;
 constexpr int64_t kMaxGlobalBatch = int64_t{1} << 24;
 constexpr int64_t kMaxSteps = int64_t{1} << 40;
 

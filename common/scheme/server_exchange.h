@@ -15,7 +15,7 @@ class CodecSpec;
 // What the schemes have in common whose weights lie on servers. Pure, thread-safe.
 
 // The most servers that a run may have.
-inline constexpr int64_t kServersMax = 1024;
+inline constexpr int64_t kServersMax = 4096;
 
 // The codec of the weights' way from servers to workers; null where they go as floats. Lives as
 // long as `resolved`.

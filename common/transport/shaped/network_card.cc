@@ -61,9 +61,9 @@ class NetworkCard::Lock {
   Shared* const shared_;
 };
 
-int64_t NetworkCard::SegmentBytes(int32_t processes) {
-  return static_cast<int64_t>(sizeof(Shared)) + BellBytes(processes) +
-         FlowNetwork::StateBytes(processes);
+int64_t NetworkCard::SegmentBytes(const NetworkPlan& plan) {
+  return static_cast<int64_t>(sizeof(Shared)) + BellBytes(plan.processes()) +
+         FlowNetwork::StateBytes(plan);
 }
 
 void NetworkCard::Initialize(const Segment& segment) {

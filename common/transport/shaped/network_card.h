@@ -26,8 +26,8 @@ class NetworkCard {
   // What comes of messages; called by the card's thread, in the order of their times.
   using Listener = std::function<void(const FlowNetwork::Notice&)>;
 
-  // Bytes that a segment for `processes` processes needs.
-  static int64_t SegmentBytes(int32_t processes);
+  // Bytes that a segment for the network needs.
+  static int64_t SegmentBytes(const NetworkPlan& plan);
 
   // Makes a segment that is all zero the network's; once, before any card uses it.
   static void Initialize(const Segment& segment);

@@ -62,7 +62,7 @@ class ShapedFabric : public Fabric, private NetworkEntrance {
                                                        static_cast<NetworkEntrance&>(*this));
     }
     absl::StatusOr<Segment> segment =
-        self == 0 ? ShareMemory(processes, deadline) : FindMemory(processes, deadline);
+        self == 0 ? ShareMemory(plan, processes, deadline) : FindMemory(processes, deadline);
     RM_RETURN_IF_ERROR(Annotate(segment.status(), "shaped network"));
     card_ = std::make_unique<NetworkCard>(
         plan, self, *std::move(segment), [this](const FlowNetwork::Notice& notice) {
@@ -89,9 +89,10 @@ class ShapedFabric : public Fabric, private NetworkEntrance {
 
   // The first process makes the network's memory and says to the others where it is, with the proof
   // that it is on their host.
-  absl::StatusOr<Segment> ShareMemory(const std::vector<ProcessAddress>& processes,
+  absl::StatusOr<Segment> ShareMemory(const NetworkPlan& plan,
+                                      const std::vector<ProcessAddress>& processes,
                                       MonotonicTime deadline) {
-    const int64_t bytes = NetworkCard::SegmentBytes(static_cast<int32_t>(processes.size()));
+    const int64_t bytes = NetworkCard::SegmentBytes(plan);
     RM_ASSIGN_OR_RETURN(Segment segment, Segment::Create("ringmaster-network", bytes));
     NetworkCard::Initialize(segment);
     RM_ASSIGN_OR_RETURN(HostProof proof, HostProof::Create());

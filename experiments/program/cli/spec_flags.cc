@@ -36,6 +36,9 @@ constexpr Flag kFlags[] = {
      "shape the network between the run's processes: 100mbit,5ms or 1gbit,50us,20us, the last one "
      "being jitter; racks of workers as racks:2:100mbit:1ms, with the uplink's rate and latency; "
      "none"},
+    {"--racks", "RACKSxWORKERS", "transport.network.racks",
+     "put workers into racks of that network, neighbouring ranks together: 8x8, or "
+     "8x8,uplink=10gbit,latency=50us,servers=first"},
     {"--emulate", "MS", "training.emulated_compute.milliseconds",
      "sleep so many milliseconds for the forward and backward of a batch, and compute nothing"},
     {"--kernels", "NAME", "training.kernels", "auto, cpu, cublas, cublas_tf32 or reference [auto]"},
@@ -121,6 +124,11 @@ absl::Status SpecFlags::Apply(RunSpec* spec) const {
     if (field == "transport.network") {
       RM_RETURN_IF_ERROR(Annotate(ReadNetwork(value, spec->mutable_transport()),
                                   absl::StrCat(option.name(), " ", value)));
+      continue;
+    }
+    if (field == "transport.network.racks") {
+      RM_RETURN_IF_ERROR(
+          Annotate(ReadRackGrid(value, spec), absl::StrCat(option.name(), " ", value)));
       continue;
     }
     // How long to train, said by a flag, replaces what the file says.

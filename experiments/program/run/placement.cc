@@ -9,9 +9,8 @@ namespace ringmaster {
 namespace {
 
 // The place of a node: workers at 0..N-1, dedicated servers after them.
-int32_t PlaceOf(const RunSpec& spec, NodeId node) {
+int32_t PlaceOf(const SchemeTraits& traits, NodeId node) {
   if (node.role == Role::kWorker) return node.index;
-  const SchemeTraits traits = TraitsOf(spec);
   return node.index + (traits.servers_beside_workers ? 0 : traits.workers);
 }
 
@@ -20,15 +19,16 @@ int32_t PlaceOf(const RunSpec& spec, NodeId node) {
 int32_t TrainingWorkers(const RunSpec& spec) { return TraitsOf(spec).workers; }
 
 std::vector<std::vector<NodeId>> PlaceNodes(const RunSpec& spec) {
-  const bool in_one = TraitsOf(spec).processes == 1;
+  const SchemeTraits traits = TraitsOf(spec);
+  const bool in_one = traits.processes == 1;
   std::vector<std::vector<NodeId>> processes;
   const auto place = [&](NodeId node) {
-    const size_t process = in_one ? 0 : PlaceOf(spec, node);
+    const size_t process = in_one ? 0 : PlaceOf(traits, node);
     if (processes.size() <= process) processes.resize(process + 1);
     processes[process].push_back(node);
   };
-  for (int32_t rank = 0; rank < TrainingWorkers(spec); ++rank) place({Role::kWorker, rank});
-  for (int32_t server = 0; server < TraitsOf(spec).servers; ++server)
+  for (int32_t rank = 0; rank < traits.workers; ++rank) place({Role::kWorker, rank});
+  for (int32_t server = 0; server < traits.servers; ++server)
     place({Role::kServer, server});
   return processes;
 }
@@ -45,7 +45,8 @@ void NameProcess(const std::vector<NodeId>& nodes) {
 }
 
 bool AreColocated(const RunSpec& spec, NodeId a, NodeId b) {
-  return PlaceOf(spec, a) == PlaceOf(spec, b);
+  const SchemeTraits traits = TraitsOf(spec);
+  return PlaceOf(traits, a) == PlaceOf(traits, b);
 }
 
 }  // namespace ringmaster

@@ -20,7 +20,7 @@
 #include "experiments/program/run/placement.h"
 #include "experiments/program/run/run_arm.h"
 #include "experiments/proof/bench/bench_turns.h"
-#include "experiments/study/predict/simulated_all_reduce.h"
+#include "experiments/study/predict/all_reduce_plan.h"
 #include "experiments/study/results/statistics.h"
 #include "proto/run_record.pb.h"
 #include "worker/loop/slowdown.h"

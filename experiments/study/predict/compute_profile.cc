@@ -4,14 +4,17 @@
 #include <memory>
 #include <utility>
 
-#include "absl/time/time.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/config/resolve.h"
+#include "common/machine/machine.h"
 #include "common/trace/trace.h"
 #include "experiments/program/run/worker_parts.h"
 #include "experiments/study/results/statistics.h"
 #include "experiments/study/results/summary.h"
+#include "proto/compute_times.pb.h"
 #include "proto/run_record.pb.h"
 #include "worker/data/dataset.h"
 #include "worker/loop/conductor.h"
@@ -28,6 +31,7 @@ constexpr int64_t kProfileSteps = 43;
 constexpr int32_t kProfileWarmUp = 3;
 // Steps of which the best successive ones count: other processes may have disturbed the others.
 constexpr size_t kBlockSteps = 10;
+constexpr double kStepSecondsMax = 3600;
 
 // Of a worker that is alone.
 class AloneConductor : public Conductor {
@@ -196,6 +200,77 @@ ComputeCosts CostsOfSolo(const RunRecord& record, const ComputeProfile& shape) {
       Median(best), mean_step / workers, PhaseMs(summary, PhaseName(Phase::kLoad)) / 1000,
       PhaseMs(summary, PhaseName(Phase::kUpdate)) / 1000, record.spec().training().accumulate());
   costs.bucket_ready = shape.costs.bucket_ready;
+  return costs;
+}
+
+ComputeTimes TimesOf(const ComputeProfile& profile, const RunSpec& spec) {
+  ComputeTimes times;
+  times.set_machine(DescribeMachine().cpu());
+  *times.mutable_model() = spec.model();
+  times.set_data(spec.data().name());
+  times.set_batch_per_worker(spec.training().batch_per_worker());
+  times.set_accumulate(spec.training().accumulate());
+  times.set_load_seconds(profile.costs.load);
+  times.set_compute_seconds(profile.costs.compute);
+  times.set_update_seconds(profile.costs.update);
+  for (size_t i = 0; i < profile.buckets.size(); ++i) {
+    Handover* handover = times.add_handovers();
+    handover->set_elements(profile.buckets[i].end());
+    handover->set_share(profile.costs.bucket_ready[i]);
+  }
+  return times;
+}
+
+absl::Status CheckTimes(const ComputeTimes& times, const RunSpec& spec) {
+  const TrainingSpec& training = spec.training();
+  const auto other = [](absl::string_view what, const auto& of_times, const auto& of_run) {
+    return absl::InvalidArgumentError(absl::StrCat("the times are of ", what, " ", of_times,
+                                                   ", and the run is of ", of_run,
+                                                   "; measure them anew"));
+  };
+  if (times.model().SerializeAsString() != spec.model().SerializeAsString())
+    return other("model", times.model().ShortDebugString(), spec.model().ShortDebugString());
+  if (times.data() != spec.data().name()) return other("data", times.data(), spec.data().name());
+  if (times.batch_per_worker() != training.batch_per_worker())
+    return other("batches of", times.batch_per_worker(), training.batch_per_worker());
+  if (times.accumulate() != training.accumulate())
+    return other("accumulate", times.accumulate(), training.accumulate());
+  for (const double seconds :
+       {times.load_seconds(), times.compute_seconds(), times.update_seconds()}) {
+    if (seconds >= 0 && seconds <= kStepSecondsMax) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("a time of ", seconds, " s; expected one from 0 to ", kStepSecondsMax));
+  }
+  int64_t elements = 0;
+  double share = 0;
+  for (const Handover& next : times.handovers()) {
+    if (next.elements() <= elements || !(next.share() >= share && next.share() <= 1)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "handovers: ", next.elements(), " elements at ", next.share(), " behind ", elements,
+          " at ", share, "; expected ever more elements, and shares that ascend to 1"));
+    }
+    elements = next.elements();
+    share = next.share();
+  }
+  if (elements == 0) return absl::InvalidArgumentError("there are no handovers");
+  return absl::OkStatus();
+}
+
+ComputeCosts CostsOfTimes(const ComputeTimes& times, absl::Span<const Bucket> buckets) {
+  ComputeCosts costs;
+  costs.load = times.load_seconds();
+  costs.compute = times.compute_seconds();
+  costs.update = times.update_seconds();
+  for (const Bucket& bucket : buckets) {
+    // The moment at which all up to its end had been handed over.
+    double ready = 1;
+    for (const Handover& handover : times.handovers()) {
+      if (handover.elements() < bucket.end()) continue;
+      ready = handover.share();
+      break;
+    }
+    costs.bucket_ready.push_back(ready);
+  }
   return costs;
 }
 

@@ -5,12 +5,15 @@
 #include <memory>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "common/params/param_layout.h"
 #include "experiments/study/predict/costs.h"
 
 namespace ringmaster {
 
+class ComputeTimes;
 class RunRecord;
 class RunSpec;
 
@@ -34,6 +37,17 @@ absl::StatusOr<ComputeProfile> ProfileCompute(const RunSpec& spec, int device,
 // the best block of successive ones, of the middle worker, is shared out as its phases' means are.
 // `shape` says when buckets are ready.
 ComputeCosts CostsOfSolo(const RunRecord& record, const ComputeProfile& shape);
+
+// What was measured of a worker of `spec` (resolved), to be kept.
+ComputeTimes TimesOf(const ComputeProfile& profile, const RunSpec& spec);
+
+// Whether these are times of a worker of `spec` (resolved). InvalidArgument names what was computed
+// and what the run computes, or what is wrong with a time.
+absl::Status CheckTimes(const ComputeTimes& times, const RunSpec& spec);
+
+// These times as the costs of a worker whose gradient is cut into `buckets`, however it was cut
+// when they were measured. `times` are of the same model (CheckTimes).
+ComputeCosts CostsOfTimes(const ComputeTimes& times, absl::Span<const Bucket> buckets);
 
 // `spec` as a run of these workers and steps that exchanges nothing, leaves nothing behind, and
 // has nobody slowed down.

@@ -29,10 +29,6 @@ constexpr Length kFewSteps = {8, 4};
 constexpr Length kFewestSteps = {2, 1};
 // This many messages are played in a few seconds.
 constexpr int64_t kMessagesMax = 400 << 10;
-// Between more processes than that, messages leave together within kGrains grains of their time
-// (FlowNetwork). Not where workers drift: what leaves together would keep them in step.
-constexpr int32_t kExactProcessesMax = 16;
-constexpr int32_t kGrains = 64;
 
 // Where nobody keeps workers in step, each step's computing takes up to so much less or more of
 // itself, as it does in a run, and workers begin one after the other. Without both all would push
@@ -41,17 +37,12 @@ constexpr double kDrift = 0.05;
 // Enough to see the end of the first step's exchange.
 constexpr int64_t kStepsAlone = 3;
 
-bool HasJitter(const NetworkPlan& network) {
-  return std::any_of(network.links.begin(), network.links.end(),
-                     [](const NetworkPlan::Delay& link) { return link.jitter > 0; });
-}
-
 // `step_messages`: about the number of messages sent in a step.
 Length LengthOf(const RunSpec& spec, const Costs& costs, int64_t step_messages) {
   const int64_t every = TraitsOf(spec).exchange_every;
   // A worker that is late may skip a step, and fall back into step later.
   const bool repeats = TraitsOf(spec).updates == Updates::kTogether &&
-                       TraitsOf(spec).backup_workers == 0 && !HasJitter(costs.network.plan) &&
+                       TraitsOf(spec).backup_workers == 0 && !costs.network.plan.HasJitter() &&
                        !costs.delay;
   Length wanted = repeats ? kFewSteps : kManySteps;
   if (every > 1) {
@@ -172,7 +163,6 @@ absl::StatusOr<SimulatedStep> SimulateStep(const RunSpec& spec, absl::Span<const
   RM_RETURN_IF_ERROR(CheckPredictable(spec));
   const SchemeTraits traits = TraitsOf(spec);
   const bool drifts = traits.updates == Updates::kOnArrival;
-  if (!drifts && traits.processes > kExactProcessesMax) costs.network.grains = kGrains;
   RM_CHECK(costs.compute.bucket_ready.size() == buckets.size());
   RM_CHECK(costs.network.plan.processes() == traits.processes);
   SimulatedStep result;

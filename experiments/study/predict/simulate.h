@@ -33,8 +33,7 @@ struct SimulatedStep {
 // `costs.network` has a card for every process of the run (experiments/program/run/placement.h),
 // and a rank's compute as many buckets as `buckets`.
 //
-// Up to 16 processes a message takes its time to the nanosecond, beyond that up to 1/64 more,
-// unless updates are made as gradients arrive. What it leaves out: additions in an all-reduce,
+// A message takes its time to the nanosecond. What it leaves out: additions in an all-reduce,
 // framing, loans of memory between processes, and turns that threads wait for on shared cores, of
 // which it only knows that their work takes its time.
 //

@@ -1,179 +1,12 @@
 #include "experiments/study/predict/simulated_all_reduce.h"
 
-#include <algorithm>
-#include <map>
 #include <utility>
 
 #include "common/base/check.h"
-#include "common/base/element_type.h"
-#include "common/base/status_macros.h"
-#include "common/codec/codec.h"
-#include "common/codec/reducer.h"
 #include "common/collective/choice.h"
-#include "common/collective/gossip.h"
-#include "common/collective/halves.h"
-#include "common/collective/schedule.h"
-#include "common/scheme/registry.h"
+#include "common/scheme/scheme.h"
 
 namespace ringmaster {
-namespace {
-
-using PlansOfRanks = std::shared_ptr<const std::vector<Plan>>;
-
-// The schedules of one bucket's exchanges, one after the other and again; a null one gathers.
-absl::StatusOr<std::vector<std::unique_ptr<Schedule>>> SchedulesOf(const SchemeTraits& traits,
-                                                                   bool summed,
-                                                                   const CollectiveSize& size) {
-  std::vector<std::unique_ptr<Schedule>> schedules;
-  if (traits.gossip.has_value()) {
-    for (int32_t round = 0; round < GossipRounds(*traits.gossip, size.ranks); ++round)
-      schedules.push_back(CreateGossipSchedule(*traits.gossip, round));
-    return schedules;
-  }
-  if (!summed) {
-    schedules.push_back(nullptr);
-    return schedules;
-  }
-  if (traits.updated != nullptr) {
-    schedules.push_back(CreateRingReduceScatter());
-    return schedules;
-  }
-  RM_ASSIGN_OR_RETURN(auto schedule, CreateSchedule(traits.collective, size));
-  schedules.push_back(std::move(schedule));
-  return schedules;
-}
-
-PlansOfRanks PlansOf(const Schedule* schedule, int32_t workers, int64_t count,
-                     int64_t element_bytes) {
-  std::vector<Plan> of_ranks;
-  for (int32_t rank = 0; rank < workers; ++rank) {
-    if (workers == 1) {
-      of_ranks.emplace_back();
-    } else if (schedule != nullptr) {
-      of_ranks.push_back(MakePlan(*schedule, {rank, workers, count, element_bytes}));
-    } else {
-      of_ranks.push_back(MakeGatherPlan(rank, workers));
-    }
-  }
-  return std::make_shared<const std::vector<Plan>>(std::move(of_ranks));
-}
-
-// Finds or makes the plans of what is summed or gathered in a run.
-class KnownPlans {
- public:
-  explicit KnownPlans(const RunSpec& spec) : spec_(spec), traits_(TraitsOf(spec)) {}
-
-  // Of elements of so many bytes; 0: it is gathered.
-  absl::StatusOr<AllReducePlan::Round> Find(int64_t bytes, int64_t element_bytes) {
-    const bool summed = element_bytes > 0;
-    const int64_t elements = summed ? bytes / element_bytes : 0;
-    std::vector<PlansOfRanks>& plans = known_[elements];
-    if (plans.empty()) {
-      const CollectiveSize size = {spec_.transport().name(), traits_.workers, bytes,
-                                   traits_.group_size};
-      RM_ASSIGN_OR_RETURN(const auto schedules, SchedulesOf(traits_, summed, size));
-      for (const auto& schedule : schedules)
-        plans.push_back(PlansOf(schedule.get(), traits_.workers, elements, element_bytes));
-    }
-    AllReducePlan::Round round;
-    round.plans = plans;
-    round.bytes = bytes;
-    if (traits_.marks_are_averages) {
-      RM_ASSIGN_OR_RETURN(round.averages, FindAverage(elements));
-    }
-    if (traits_.updated == nullptr) return round;
-    PlansOfRanks& gathers = known_gathers_[elements];
-    if (gathers == nullptr) {
-      gathers = PlansOf(CreateRingAllGather().get(), traits_.workers, elements, element_bytes);
-    }
-    round.gathers = gathers;
-    return round;
-  }
-
- private:
-  // Of weights, which are floats.
-  absl::StatusOr<PlansOfRanks> FindAverage(int64_t elements) {
-    PlansOfRanks& averages = known_averages_[elements];
-    if (averages == nullptr) {
-      constexpr int64_t kFloatBytes = sizeof(float);
-      RM_ASSIGN_OR_RETURN(
-          const auto schedule,
-          CreateSchedule(AverageCollective(traits_),
-                         {spec_.transport().name(), traits_.workers, elements * kFloatBytes}));
-      averages = PlansOf(schedule.get(), traits_.workers, elements, kFloatBytes);
-    }
-    return averages;
-  }
-
-  const RunSpec& spec_;
-  const SchemeTraits traits_;
-  std::map<int64_t, std::vector<PlansOfRanks>> known_;  // by elements; 0: of a gather
-  std::map<int64_t, PlansOfRanks> known_gathers_;       // of updated weights, by elements
-  std::map<int64_t, PlansOfRanks> known_averages_;      // of all workers' weights, by elements
-};
-
-absl::StatusOr<AllReducePlan> PlanRounds(const RunSpec& spec, absl::Span<const Bucket> buckets,
-                                         const CodecCosts& costs) {
-  RM_CHECK(costs.rounds.size() == buckets.size());
-  AllReducePlan plan;
-  plan.scheme = TraitsOf(spec);
-  const bool is_alone = plan.scheme.workers == 1;
-  plan.in_rounds = !is_alone;
-  plan.encoded_max = is_alone ? 0 : static_cast<int32_t>(buckets.size());
-  KnownPlans known(spec);
-  constexpr int64_t kFloatBytes = sizeof(float);
-  for (const Bucket& bucket : buckets) {
-    AllReducePlan::OfBucket& own = plan.buckets.emplace_back();
-    const std::vector<int64_t> whole = {bucket.count};
-    for (const int64_t count : is_alone ? whole : costs.rounds[bucket.id]) {
-      RM_ASSIGN_OR_RETURN(own.rounds.emplace_back(), known.Find(count * kFloatBytes, kFloatBytes));
-    }
-    if (is_alone) continue;
-    own.encode = costs.encode * static_cast<double>(bucket.count);
-    own.between = costs.between * static_cast<double>(bucket.count);
-    own.decode = costs.decode * static_cast<double>(bucket.count);
-  }
-  return plan;
-}
-
-}  // namespace
-
-std::vector<std::vector<int64_t>> RoundsOf(const RunSpec& spec, const ParamLayout& layout) {
-  std::vector<std::vector<int64_t>> rounds;
-  const ReducerDefinition* const reducer = FindReducer(spec.codec().name());
-  if (reducer == nullptr) return rounds;
-  for (const Bucket& bucket : layout.buckets())
-    rounds.push_back(
-        reducer->round_elements(spec.codec(), layout, bucket, spec.codec().warmup_steps()));
-  return rounds;
-}
-
-absl::StatusOr<AllReducePlan> PlanAllReduce(const RunSpec& spec, absl::Span<const Bucket> buckets,
-                                            const CodecCosts& costs) {
-  if (FindReducer(spec.codec().name()) != nullptr) return PlanRounds(spec, buckets, costs);
-  RM_ASSIGN_OR_RETURN(const auto codec, CreateCodec(spec.codec()));
-  const SchemeTraits traits = TraitsOf(spec);
-  const int32_t workers = traits.workers;
-  const bool exact = codec->traits().exact;
-  const bool summed = codec->traits().summable_as.has_value();
-  const int64_t element_bytes = summed ? ElementBytes(*codec->traits().summable_as) : 0;
-  AllReducePlan plan;
-  plan.scheme = traits;
-  if (traits.updated != nullptr) plan.update_share = 1.0 / workers;
-  const auto bucket_count = static_cast<int32_t>(buckets.size());
-  plan.encoded_max = exact || workers == 1 ? 0 : std::min(kEncodedInFlightMax, bucket_count);
-  KnownPlans known(spec);
-  for (const Bucket& bucket : buckets) {
-    AllReducePlan::OfBucket& own = plan.buckets.emplace_back();
-    RM_ASSIGN_OR_RETURN(own.rounds.emplace_back(),
-                        known.Find(codec->MaxEncodedBytes(bucket.count), element_bytes));
-    if (workers > 1) {
-      own.encode = costs.encode * static_cast<double>(bucket.count);
-      own.decode = costs.decode * static_cast<double>(bucket.count) * (summed ? 1 : workers);
-    }
-  }
-  return plan;
-}
 
 SimulatedAllReduce::SimulatedAllReduce(int32_t rank, const AllReducePlan* plan,
                                        const std::vector<SimulatedAllReduce*>* ranks,
@@ -184,7 +17,7 @@ SimulatedAllReduce::SimulatedAllReduce(int32_t rank, const AllReducePlan* plan,
       network_(network),
       queue_(queue),
       data_(data),
-      core_(static_cast<int32_t>(ranks->size()), CollectiveLimits()),
+      core_(plan->scheme.workers, CollectiveLimits()),
       flights_(CollectiveLimits().in_flight_max),
       equal_(plan->scheme.replicas == Replicas::kEqualAfterDrain),
       next_rounds_(plan->buckets.size()),
@@ -412,6 +245,9 @@ void SimulatedAllReduce::Send(OpRef ref) {
   // As in a record, what a drain brings is no part of the traffic.
   const int64_t counted = flights_[ref.flight].summed == Summed::kAverage ? 0 : bytes;
   traffic_.up += counted;
+  SimulatedAllReduce* const peer = plan_.merged ? this : ranks_[op.peer];
+  const int32_t sender =
+      plan_.merged ? (plan_.scheme.workers - op.peer) % plan_.scheme.workers : rank_;
   network_->Send(
       rank_, op.peer, bytes,
       [this, ref, payload] {
@@ -419,7 +255,7 @@ void SimulatedAllReduce::Send(OpRef ref) {
         done_.push_back(ref);
         Work();
       },
-      [peer = ranks_[op.peer], name = NameOf(ref, rank_), payload, counted] {
+      [peer, name = NameOf(ref, sender), payload, counted] {
         peer->traffic_.down += counted;
         peer->OnMessage(name, payload);
       });

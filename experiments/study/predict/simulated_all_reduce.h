@@ -13,54 +13,19 @@
 #include "common/collective/collective_core.h"
 #include "common/collective/plan.h"
 #include "common/params/param_layout.h"
-#include "common/scheme/scheme.h"
-#include "experiments/study/predict/costs.h"
+#include "experiments/study/predict/all_reduce_plan.h"
 #include "experiments/study/predict/event_queue.h"
 #include "experiments/study/predict/simulated_data.h"
 #include "experiments/study/predict/simulated_exchange.h"
 #include "experiments/study/predict/simulated_network.h"
-#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
-
-// How the buckets of a run are summed, for all ranks. Buckets of one size share their plans.
-struct AllReducePlan {
-  // One sum.
-  struct Round {
-    // by rank; one set for each exchange that differs from the one before, and again
-    std::vector<std::shared_ptr<const std::vector<Plan>>> plans;
-    std::shared_ptr<const std::vector<Plan>> gathers;  // of updated weights, by rank; null: none
-    // of weights, for the average of all, by rank; null: none
-    std::shared_ptr<const std::vector<Plan>> averages;
-    int64_t bytes = 0;  // of what is summed; of a gather, of a rank's own message
-  };
-  struct OfBucket {
-    std::vector<Round> rounds;  // one after the other; mostly one
-    double encode = 0;          // seconds, of a rank, before the first
-    double between = 0;         // before each other
-    double decode = 0;          // after the last
-  };
-  std::vector<OfBucket> buckets;
-  SchemeTraits scheme;
-  double update_share = 1;  // of the weights, how much a worker updates
-  int32_t encoded_max = 0;  // buckets that hold an encoding at once; 0: gradients go as they are
-  bool in_rounds = false;   // sums start in the order of reducer_sum.h
-};
-
-// The elements that each round of the layout's buckets sums, after a warm-up, where the spec's
-// codec is summed in rounds; otherwise empty.
-std::vector<std::vector<int64_t>> RoundsOf(const RunSpec& spec, const ParamLayout& layout);
-
-// As the strategy plans it (worker/strategy/all_reduce/executor_sum.cc, reducer_sum.cc, and
-// sharded_optimizer). `spec` is resolved, and has a collective of ours.
-absl::StatusOr<AllReducePlan> PlanAllReduce(const RunSpec& spec, absl::Span<const Bucket> buckets,
-                                            const CodecCosts& costs);
 
 // The shell of CollectiveCore in simulated time, with the one thread that has the tasks: it
 // encodes, starts, goes on with what messages have brought, and decodes, one after the other.
 class SimulatedAllReduce : public SimulatedExchange {
  public:
-  // `plan`, `ranks` (those of all workers), `network`, `queue` and `data` outlive this.
+  // `plan`, `ranks` (of all that are played), `network`, `queue` and `data` outlive this.
   SimulatedAllReduce(int32_t rank, const AllReducePlan* plan,
                      const std::vector<SimulatedAllReduce*>* ranks, SimulatedNetwork* network,
                      EventQueue* queue, RankData* data);

@@ -1,11 +1,15 @@
 #include "experiments/study/predict/simulated_cluster.h"
 
 #include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <utility>
 
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/scheme/registry.h"
+#include "common/trace/phase.h"
+#include "proto/run_spec.pb.h"
 #include "server/server_core.h"
 
 namespace ringmaster {
@@ -32,12 +36,12 @@ T* At(const std::vector<T*>& list, int32_t index) {
 }  // namespace
 
 absl::StatusOr<ClusterPlan> PlanCluster(const RunSpec& spec, absl::Span<const Bucket> buckets,
-                                        const Costs& costs) {
+                                        const Costs& costs, bool merged) {
   ClusterPlan plan;
   const SchemeTraits traits = TraitsOf(spec);
   const int32_t workers = traits.workers;
   if (!traits.collective.empty() || traits.gossip.has_value()) {
-    RM_ASSIGN_OR_RETURN(plan.all_reduce, PlanAllReduce(spec, buckets, costs.codec));
+    RM_ASSIGN_OR_RETURN(plan.all_reduce, PlanAllReduce(spec, buckets, costs.codec, merged));
     for (const AllReducePlan::OfBucket& bucket : plan.all_reduce.buckets) {
       const auto others = static_cast<double>(bucket.rounds.size() - 1);
       plan.work += workers * (bucket.encode + others * bucket.between + bucket.decode);
@@ -93,7 +97,7 @@ void SimulatedStepThread::Begin() {
 }
 
 void SimulatedStepThread::Compute() {
-  current_.exposed += queue_->now() - wait_begin_;
+  current_.gated = current_.exposed = queue_->now() - wait_begin_;
   step_ = exchange_->begun_step(step_);
   if (dealer_ == nullptr && step_ >= last_) return std::exchange(done_, nullptr)();
   if (step_ == exchange_->lag()) first_exchange_ = queue_->now();
@@ -145,6 +149,34 @@ void SimulatedStepThread::Update(int64_t step) {
   if (data_ != nullptr && exchange_->updates()) data_->Update(step);
 }
 
+std::vector<SpanEvent> SimulatedStepThread::Spans(const TracedSteps& traced,
+                                                  double backward_share) const {
+  const double load = costs_.compute.load;
+  const double update = exchange_->update_share() * costs_.compute.update;
+  const auto time = [](double seconds) {
+    return Clock::time_point(std::chrono::nanoseconds(std::llround(1e9 * seconds)));
+  };
+  std::vector<SpanEvent> spans;
+  const auto end = std::min(traced.end, static_cast<int64_t>(done_steps_.size()));
+  for (int64_t i = traced.begin; i < end; ++i) {
+    const Step& step = done_steps_[i];
+    double at = step.end - step.whole;
+    spans.push_back({"step", i, -1, time(at), time(step.end)});
+    const auto add = [&](Phase phase, double seconds) {
+      if (seconds > 0) spans.push_back({PhaseName(phase), i, -1, time(at), time(at + seconds)});
+      at += seconds;
+    };
+    add(Phase::kLoad, load);
+    add(Phase::kGate, step.gated);
+    add(Phase::kForward, (1 - backward_share) * (step.computed - load - update));
+    add(Phase::kBackward, backward_share * (step.computed - load - update));
+    if (exchange_->updates_first()) add(Phase::kUpdate, update);
+    add(Phase::kExposed, step.exposed - step.gated);
+    if (!exchange_->updates_first()) add(Phase::kUpdate, update);
+  }
+  return spans;
+}
+
 void SimulatedStepThread::Drain(EventQueue::Action done) {
   exchange_->Drain([this, done = std::move(done)] {
     for (int64_t step = std::max<int64_t>(0, step_ - exchange_->delay()); step < step_; ++step)
@@ -167,7 +199,7 @@ absl::StatusOr<std::unique_ptr<SimulatedCluster>> SimulatedCluster::Create(
     const ClusterData& data) {
   std::unique_ptr<SimulatedCluster> cluster(new SimulatedCluster(costs.network));
   const SchemeTraits traits = TraitsOf(spec);
-  const int32_t workers = traits.workers;
+  const int32_t workers = plan.all_reduce.merged ? 1 : traits.workers;
   if (!traits.collective.empty() || traits.gossip.has_value()) {
     cluster->AddRanks(plan, workers, data);
   } else if (traits.weights == WeightHolder::kServers) {
@@ -177,10 +209,9 @@ absl::StatusOr<std::unique_ptr<SimulatedCluster>> SimulatedCluster::Create(
       cluster->exchanges_.push_back(std::make_unique<NoExchange>());
   }
   for (int32_t rank = 0; rank < workers; ++rank) {
-    cluster->threads_.push_back(
-        std::make_unique<SimulatedStepThread>(
-            SimulatedStepThread::Seat{rank, spec.training().workers(), drift}, costs,
-            cluster->exchanges_[rank].get(), &cluster->queue_, At(data.steps, rank)));
+    cluster->threads_.push_back(std::make_unique<SimulatedStepThread>(
+        SimulatedStepThread::Seat{rank, spec.training().workers(), drift}, costs,
+        cluster->exchanges_[rank].get(), &cluster->queue_, At(data.steps, rank)));
   }
   return cluster;
 }

@@ -14,6 +14,9 @@
 #include "common/base/random.h"
 #include "common/control/dealing.h"
 #include "common/params/param_layout.h"
+#include "common/trace/event_ring.h"
+#include "common/trace/thread_recorder.h"
+#include "experiments/study/predict/all_reduce_plan.h"
 #include "experiments/study/predict/costs.h"
 #include "experiments/study/predict/event_queue.h"
 #include "experiments/study/predict/simulated_all_reduce.h"
@@ -21,9 +24,10 @@
 #include "experiments/study/predict/simulated_exchange.h"
 #include "experiments/study/predict/simulated_network.h"
 #include "experiments/study/predict/simulated_servers.h"
-#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
+
+class RunSpec;
 
 // How a run exchanges its buckets, whatever its ranks compute.
 struct ClusterPlan {
@@ -32,9 +36,10 @@ struct ClusterPlan {
   double work = 0;           // seconds of codecs and servers in a step, all together
 };
 
-// `spec` is resolved and valid, and not `single`, which exchanges nothing.
+// `spec` is resolved and valid, and not `single`, which exchanges nothing. `merged`: as of
+// PlanAllReduce; REQUIRES a collective or gossip, and costs that are all workers'.
 absl::StatusOr<ClusterPlan> PlanCluster(const RunSpec& spec, absl::Span<const Bucket> buckets,
-                                        const Costs& costs);
+                                        const Costs& costs, bool merged = false);
 
 // What the nodes of a cluster compute with; all empty in a prediction. Outlives the cluster.
 struct ClusterData {
@@ -53,7 +58,8 @@ class SimulatedStepThread {
   // One step, in seconds.
   struct Step {
     double whole = 0;
-    double exposed = 0;
+    double exposed = 0;  // all its waits
+    double gated = 0;    // of these, the one before it computes
     double computed = 0;
     double end = 0;   // when
     int64_t lot = 0;  // its first one (common/control/dealing.h)
@@ -86,6 +92,9 @@ class SimulatedStepThread {
 
   // Of finished steps, in order.
   const std::vector<Step>& steps() const { return done_steps_; }
+  // What the thread did in these steps, as a real one records it, counted from the beginning of
+  // simulated time. `backward_share`: of forward and backward.
+  std::vector<SpanEvent> Spans(const TracedSteps& traced, double backward_share) const;
   // When the exchange of step 0 was over; 0: it is not.
   double first_exchange() const { return first_exchange_; }
 
@@ -133,6 +142,7 @@ class SimulatedCluster {
 
   EventQueue& queue() { return queue_; }
   SimulatedNetwork& network() { return network_; }
+  // That are played.
   int32_t workers() const { return static_cast<int32_t>(threads_.size()); }
   SimulatedStepThread& thread(int32_t rank) { return *threads_[rank]; }
   SimulatedExchange& exchange(int32_t rank) { return *exchanges_[rank]; }

@@ -1,10 +1,11 @@
 #include "experiments/study/predict/simulated_network.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include "absl/types/span.h"
-#include "common/base/partition.h"
+#include "common/base/check.h"
 
 namespace ringmaster {
 namespace {
@@ -12,20 +13,41 @@ namespace {
 // Room for this many messages from every process to every other.
 constexpr int32_t kMessagesAPair = 4;
 
-int32_t SlotsFor(int32_t processes) {
-  return std::max(FlowNetwork::kSlots, kMessagesAPair * processes * processes);
+// But no more than that.
+constexpr int64_t kMessagesMax = 1 << 24;
+constexpr size_t kAlignment = 64;
+
+int32_t SlotsFor(int64_t processes) {
+  return static_cast<int32_t>(std::clamp<int64_t>(kMessagesAPair * processes * processes,
+                                                  FlowNetwork::kSlots, kMessagesMax));
+}
+
+int64_t StateBytes(const NetworkPlan& plan) {
+  return FlowNetwork::StateBytes(plan, SlotsFor(plan.processes()));
+}
+
+std::byte* Zeros(int64_t bytes) {
+  void* const memory = std::calloc(bytes + kAlignment, 1);
+  RM_CHECK(memory != nullptr);
+  return static_cast<std::byte*>(memory);
+}
+
+// From the first aligned byte.
+absl::Span<std::byte> Aligned(std::byte* memory, int64_t bytes) {
+  const size_t skip = kAlignment - reinterpret_cast<uintptr_t>(memory) % kAlignment;
+  return {memory + skip, static_cast<size_t>(bytes)};
 }
 
 }  // namespace
 
 SimulatedNetwork::SimulatedNetwork(const NetworkCosts& costs, EventQueue* queue)
-    : processes_(costs.plan.processes()),
-      copy_rate_(costs.copy_rate),
+    : copy_rate_(costs.copy_rate),
       queue_(queue),
-      state_(CeilDiv(FlowNetwork::StateBytes(processes_, SlotsFor(processes_)),
-                     static_cast<int64_t>(sizeof(Line)))),
-      network_(costs.plan, absl::MakeSpan(state_.front().bytes, state_.size() * sizeof(Line)),
-               SlotsFor(processes_), costs.grains) {}
+      state_(Zeros(StateBytes(costs.plan))),
+      network_(costs.plan, Aligned(state_.get(), StateBytes(costs.plan)),
+               SlotsFor(costs.plan.processes())) {
+  queue->SetSource(this);
+}
 
 void SimulatedNetwork::Send(int32_t from, int32_t to, int64_t bytes, EventQueue::Action left,
                             EventQueue::Action arrived) {
@@ -50,35 +72,28 @@ void SimulatedNetwork::Send(int32_t from, int32_t to, int64_t bytes, EventQueue:
   const uint64_t key = static_cast<uint64_t>(messages_++) << 32 | place;
   bytes_ += static_cast<double>(bytes);
   status_.Update(network_.Enter(from, to, {key, {}, {}, bytes}));
-  LookSoon();
 }
 
-void SimulatedNetwork::LookSoon() {
-  if (looks_soon_) return;
-  looks_soon_ = true;
-  queue_->After(0, [this] {
-    looks_soon_ = false;
-    Look();
-  });
+Nanoseconds SimulatedNetwork::NextTime() {
+  const Nanoseconds next = network_.NextLeaves();
+  return next == kNever ? kNever : std::max(next, queue_->time());
 }
 
-void SimulatedNetwork::Look() {
+void SimulatedNetwork::Happen() {
   advanced_ = queue_->time();
   network_.Advance(advanced_);
-  for (int32_t process = 0; process < processes_; ++process) {
-    network_.TakeNotices(process, [this](const FlowNetwork::Notice& notice) {
-      const auto place = static_cast<uint32_t>(notice.message.key);
-      Message& told = under_way_[place];
-      queue_->At(notice.time, std::move(notice.has_left ? told.left : told.arrived));
-      if (--told.untold == 0) free_.push_back(place);
-    });
-  }
-  const Nanoseconds next = network_.NextLeaves();
-  const int64_t look = ++looks_;
-  if (next == kNever) return;
-  queue_->At(next, [this, look] {
-    if (look == looks_) Look();
+  network_.TakeAllNotices([this](const FlowNetwork::Notice& notice) {
+    const auto place = static_cast<uint32_t>(notice.message.key);
+    Message& told = under_way_[place];
+    if (notice.has_left) {
+      left_.push_back(std::move(told.left));
+    } else {
+      queue_->At(notice.time, std::move(told.arrived));
+    }
+    if (--told.untold == 0) free_.push_back(place);
   });
+  for (EventQueue::Action& left : left_) left();
+  left_.clear();
 }
 
 }  // namespace ringmaster

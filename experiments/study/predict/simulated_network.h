@@ -3,11 +3,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <limits>
+#include <memory>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "common/network/flow_network.h"
+#include "common/network/network_plan.h"
 #include "experiments/study/predict/event_queue.h"
 
 namespace ringmaster {
@@ -15,16 +18,15 @@ namespace ringmaster {
 // What messages take. Processes as PlaceNodes numbers them.
 struct NetworkCosts {
   NetworkPlan plan;
-  int32_t grains = 0;  // FlowNetwork's
   // bytes a second of a message within a process
   double copy_rate = std::numeric_limits<double>::infinity();
 };
 
 // The network of one simulation: the one that shapes a run's messages
 // (common/network/flow_network.h), on the simulation's time. One thread.
-class SimulatedNetwork {
+class SimulatedNetwork : private EventSource {
  public:
-  // `queue` outlives this.
+  // `queue`, of which it becomes the source, outlives this.
   SimulatedNetwork(const NetworkCosts& costs, EventQueue* queue);
 
   // Sends now. `left` runs when the message has left, `arrived` when it is there; both after this
@@ -40,10 +42,12 @@ class SimulatedNetwork {
   // Of all messages sent so far between processes.
   int64_t messages() const { return messages_; }
   double bytes() const { return bytes_; }
+  // FlowNetwork's.
+  int64_t visits() const { return network_.visits(); }
 
  private:
-  struct alignas(64) Line {
-    std::byte bytes[64];
+  struct Free {
+    void operator()(std::byte* memory) const { std::free(memory); }
   };
   struct Message {
     EventQueue::Action left;
@@ -51,24 +55,21 @@ class SimulatedNetwork {
     int untold = 2;
   };
 
-  // Looks at the network once for all that happens at this moment, and then when the next message
-  // leaves.
-  void LookSoon();
-  void Look();
+  Nanoseconds NextTime() override;
+  void Happen() override;
 
-  const int32_t processes_;
   const double copy_rate_;
   EventQueue* const queue_;
-  std::vector<Line> state_;
+  // All zero, of which only what is used takes memory.
+  std::unique_ptr<std::byte[], Free> state_;
   FlowNetwork network_;
   std::vector<Message> under_way_;
   std::vector<uint32_t> free_;  // places in it
   absl::Status status_;
   int64_t messages_ = 0;
   double bytes_ = 0;
-  Nanoseconds advanced_ = -1;  // until when
-  bool looks_soon_ = false;
-  int64_t looks_ = 0;  // an event of earlier ones is void
+  Nanoseconds advanced_ = -1;             // until when
+  std::vector<EventQueue::Action> left_;  // to run
 };
 
 }  // namespace ringmaster

@@ -21,11 +21,12 @@
 #include "experiments/study/predict/simulated_data.h"
 #include "experiments/study/predict/simulated_exchange.h"
 #include "experiments/study/predict/simulated_network.h"
-#include "proto/run_spec.pb.h"
 #include "server/server_core.h"
 #include "worker/strategy/ps/worker_core.h"
 
 namespace ringmaster {
+
+class RunSpec;
 
 // What a part of a bucket on a server takes.
 struct PartCosts {

@@ -35,6 +35,9 @@ ChartRows RankingRows(const Comparisons& comparisons);
 ChartRows ScalingRows(const Comparisons& comparisons);
 // setting (its path), value, samples_per_second
 ChartRows SweptRows(const Comparisons& comparisons);
+// N, value (of the setting whose path is setting), text ("ring 1.30×"), second, ratio,
+// samples_per_second
+ChartRows WinnersRows(const Comparisons& comparisons);
 // N, percent
 ChartRows EfficiencyRows(const Comparisons& comparisons);
 // per ("worker", "process"), samples_per_second

@@ -43,6 +43,10 @@ constexpr ChartInfo kCharts[] = {
      "Samples per second where comparisons differ in one numeric setting alone, which is on the "
      "axis and in the panel's title. Solo is dashed, single dotted.",
      kSpec_swept, SweptRows},
+    {"winners", "Speed", "Who wins where",
+     "The arm with the most samples per second, by the number of workers and one more setting, and "
+     "how many times the next one's it has. Arms that exchange nothing do not compete.",
+     kSpec_winners, WinnersRows},
     {"cost", "Speed", "Throughput per worker and per process",
      "Samples per second divided by the workers (full color) and by all processes of the run, "
      "dedicated servers included (light): what a node buys.",

@@ -29,6 +29,10 @@ namespace {
 
 constexpr char kNothingFinished[] = "No run has finished, so there are no figures of speed.";
 
+constexpr char kWorkersPath[] = "training.workers";
+// Of two arms that are so close nobody wins.
+constexpr double kAsFast = 1.005;
+
 // A row for every cell that has the figure.
 AddRows FigureRows(const char* tag, const char* name) {
   return [tag, name](const Comparison& comparison, Json* rows) {
@@ -76,13 +80,13 @@ ChartRows OverWorkers(ChartRows chart) {
   return chart;
 }
 
-// What tells a comparison from the others apart from one field.
+// What tells a comparison from the others apart from some fields.
 std::string LabelWithout(const Comparisons& comparisons, const Comparison& comparison,
-                         const std::string& path) {
+                         const std::set<std::string>& paths) {
   std::vector<std::string> parts;
   for (const std::string& other : comparisons.differing) {
     const auto found = comparison.fields.find(other);
-    if (other == path) continue;
+    if (paths.count(other) > 0) continue;
     parts.push_back(absl::StrCat(ShortFieldName(other), " = ",
                                  found == comparison.fields.end() ? "not set" : found->second));
   }
@@ -95,7 +99,7 @@ void AddSwept(const Comparisons& comparisons, const std::string& path, ChartRows
   std::map<std::string, std::vector<const Comparison*>> groups;
   for (const Comparison& comparison : comparisons.all) {
     if (NumberOf(comparison, path).has_value())
-      groups[LabelWithout(comparisons, comparison, path)].push_back(&comparison);
+      groups[LabelWithout(comparisons, comparison, {path})].push_back(&comparison);
   }
   for (const auto& [label, group] : groups) {
     if (group.size() < 2) continue;
@@ -111,6 +115,63 @@ void AddSwept(const Comparisons& comparisons, const std::string& path, ChartRows
       }
     }
     if (!panel.rows.empty()) chart->panels.push_back(std::move(panel));
+  }
+}
+
+// The fastest arm of the comparison and the next one; absent: fewer than two compete.
+struct Winner {
+  const ReportCell* cell = nullptr;
+  double rate = 0;  // samples a second
+  std::string second;
+  double ratio = 0;
+};
+std::optional<Winner> WinnerOf(const Comparison& comparison) {
+  std::vector<std::pair<double, const ReportCell*>> rates;
+  for (const ReportCell& cell : comparison.cells) {
+    const auto figure = FigureOf(cell, FigureByTag("samples_per_second"));
+    if (figure.has_value() && figure->median > 0 &&
+        TraitsOf(cell.spec).yardstick == Yardstick::kNone)
+      rates.emplace_back(figure->median, &cell);
+  }
+  if (rates.size() < 2) return std::nullopt;
+  // Of equal ones the first.
+  std::stable_sort(rates.begin(), rates.end(),
+                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  return Winner{rates[0].second, rates[0].first, rates[1].second->arm,
+                rates[0].first / rates[1].first};
+}
+
+// A row for every comparison that has the setting; a panel for those that differ in it and in the
+// number of workers alone.
+void AddWinners(const Comparisons& comparisons, const std::string& path, ChartRows* chart) {
+  std::map<std::string, Panel> panels;  // by what else tells comparisons apart
+  for (const Comparison& comparison : comparisons.all) {
+    const std::optional<double> value = NumberOf(comparison, path);
+    const std::optional<Winner> winner = WinnerOf(comparison);
+    if (!value.has_value() || !winner.has_value()) continue;
+    const std::string label = LabelWithout(comparisons, comparison, {kWorkersPath, path});
+    Json row = RowOf(comparison, *winner->cell);
+    row["N"] = comparison.workers();
+    row["setting"] = path;
+    row["value"] = *value;
+    row["samples_per_second"] = Rounded(winner->rate);
+    row["second"] = winner->second;
+    row["ratio"] = Rounded(winner->ratio);
+    // Who is no faster by what anybody could see is said so.
+    row["text"] = winner->ratio < kAsFast
+                      ? absl::StrCat(winner->cell->arm, " = ", winner->second)
+                      : absl::StrFormat("%s %.2f×", winner->cell->arm, winner->ratio);
+    panels[label].rows.push_back(std::move(row));
+  }
+  for (auto& [label, panel] : panels) {
+    std::set<double> counts, values;
+    for (Json& row : panel.rows) {
+      counts.insert(row["N"].number());
+      values.insert(row["value"].number());
+    }
+    if (counts.size() < 2 || values.size() < 2) continue;
+    panel.title = label.empty() ? path : absl::StrCat(path, " (", label, ")");
+    chart->panels.push_back(std::move(panel));
   }
 }
 
@@ -202,12 +263,25 @@ ChartRows ScalingRows(const Comparisons& comparisons) {
 ChartRows SweptRows(const Comparisons& comparisons) {
   ChartRows chart;
   for (const std::string& path : comparisons.differing) {
-    if (path != "training.workers") AddSwept(comparisons, path, &chart);
+    if (path != kWorkersPath) AddSwept(comparisons, path, &chart);
   }
   if (chart.panels.empty()) {
     chart.missing =
         "No two comparisons with finished runs differ in one numeric setting alone, the number of "
         "workers left out. A sweep with an axis such as training.bucket_bytes makes some.";
+  }
+  return chart;
+}
+
+ChartRows WinnersRows(const Comparisons& comparisons) {
+  ChartRows chart;
+  for (const std::string& path : comparisons.differing) {
+    if (path != kWorkersPath) AddWinners(comparisons, path, &chart);
+  }
+  if (chart.panels.empty()) {
+    chart.missing =
+        "No comparisons of two arms and more differ in the number of workers and in one more "
+        "numeric setting. A sweep with both axes makes some.";
   }
   return chart;
 }

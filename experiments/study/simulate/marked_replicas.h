@@ -10,7 +10,7 @@
 #include "common/config/describe.h"
 #include "common/params/param_layout.h"
 #include "common/scheme/scheme.h"
-#include "experiments/study/predict/simulated_all_reduce.h"
+#include "experiments/study/predict/all_reduce_plan.h"
 
 namespace ringmaster {
 

@@ -9,6 +9,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "common/base/check.h"
@@ -19,18 +20,24 @@
 #include "common/config/describe.h"
 #include "common/control/dealing.h"
 #include "common/exchange/parts.h"
+#include "common/machine/free_memory.h"
 #include "common/scheme/registry.h"
+#include "common/trace/node_traces.h"
 #include "common/trace/phase.h"
+#include "common/trace/thread_recorder.h"
 #include "experiments/program/run/network.h"
 #include "experiments/program/run/placement.h"
 #include "experiments/program/run/run_arm.h"
+#include "experiments/program/run/run_needs.h"
 #include "experiments/program/run/worker_parts.h"
+#include "experiments/study/predict/compute_profile.h"
 #include "experiments/study/predict/simulate.h"
-#include "experiments/study/predict/simulated_all_reduce.h"
+#include "experiments/study/predict/all_reduce_plan.h"
 #include "experiments/study/predict/simulated_cluster.h"
 #include "experiments/study/simulate/learning_nodes.h"
 #include "experiments/study/simulate/marked_replicas.h"
 #include "experiments/study/simulate/model_gradients.h"
+#include "proto/compute_times.pb.h"
 #include "proto/run_record.pb.h"
 #include "proto/run_spec.pb.h"
 #include "server/shard_core.h"
@@ -56,11 +63,13 @@ class SimulatedRun {
       : spec_(spec), options_(options), traits_(TraitsOf(spec)), marks_(SampleMarks(spec)) {}
 
   absl::StatusOr<std::vector<ProcessReport>> Run() {
+    RM_CHECK(options_.compute.source.empty() == (options_.times == nullptr));
     RM_RETURN_IF_ERROR(CheckSimulatable(spec_, options_));
+    RM_RETURN_IF_ERROR(CheckSimulationMemory(spec_, options_, FreeMemoryBytes()));
     RM_RETURN_IF_ERROR(LoadModel());
     RM_RETURN_IF_ERROR(SetCosts());
     if (options_.learns) RM_RETURN_IF_ERROR(CreateNodes());
-    RM_ASSIGN_OR_RETURN(plan_, PlanCluster(spec_, layout().buckets(), costs_));
+    RM_ASSIGN_OR_RETURN(plan_, PlanCluster(spec_, layout().buckets(), costs_, options_.merges));
     RM_ASSIGN_OR_RETURN(cluster_,
                         SimulatedCluster::Create(spec_, plan_, costs_, /*drift=*/0, data_));
     if (options_.learns) Watch();
@@ -77,7 +86,9 @@ class SimulatedRun {
     simulation.set_stopped_at_accuracy(stopped_);
     if (cluster_ == nullptr) return simulation;
     simulation.set_virtual_seconds(cluster_->queue().now());
-    simulation.set_messages(cluster_->network().messages());
+    simulation.set_messages(cluster_->network().messages() *
+                            (options_.merges ? traits_.workers : 1));
+    if (options_.merges) simulation.set_merged_workers(traits_.workers);
     return simulation;
   }
 
@@ -104,14 +115,15 @@ class SimulatedRun {
     const TrainingSpec& training = spec_.training();
     // A worker that stands for several computes the batches of all.
     const auto shares = static_cast<double>(training.workers() / traits_.workers);
-    costs_.compute.compute = absl::ToDoubleSeconds(options_.compute.mean) * shares;
-    if (training.has_emulated_compute())
-      backward_share_ = training.emulated_compute().backward_share();
-    const auto count = static_cast<double>(layout().count());
-    for (const Bucket& bucket : layout().buckets()) {
-      costs_.compute.bucket_ready.push_back(
-          1 - backward_share_ + backward_share_ * static_cast<double>(bucket.end()) / count);
+    if (options_.times != nullptr) {
+      if (options_.times->handovers().rbegin()->elements() != layout().count())
+        return absl::InvalidArgumentError("the times are of a model of another size");
+      costs_.compute = CostsOfTimes(*options_.times, layout().buckets());
+      backward_share_ = 1 - costs_.compute.bucket_ready.front();
+    } else {
+      costs_.compute = SaidCosts();
     }
+    costs_.compute.compute *= shares;
     if (options_.compute.sigma > 0) {
       costs_.stretch = [this](int32_t rank, int64_t step) {
         return options_.compute.Stretch(spec_.training().seed(), rank, step);
@@ -129,7 +141,28 @@ class SimulatedRun {
     }
     costs_.codec.rounds = RoundsOf(spec_, layout());
     RM_ASSIGN_OR_RETURN(costs_.network.plan, PlanNetwork(*NetworkOf(spec_), PlaceNodes(spec_)));
+    // Nobody sends to the one that is played: its messages wait for their receivers' cards where
+    // they leave, which as many cross.
+    if (options_.merges) {
+      double& egress = costs_.network.plan.egress.front();
+      egress = std::min(egress, costs_.network.plan.ingress.front());
+    }
     return absl::OkStatus();
+  }
+
+  // Of a worker that computes as long as the options say, its gradients ready evenly in backward.
+  ComputeCosts SaidCosts() {
+    const TrainingSpec& training = spec_.training();
+    if (training.has_emulated_compute())
+      backward_share_ = training.emulated_compute().backward_share();
+    ComputeCosts costs;
+    costs.compute = absl::ToDoubleSeconds(options_.compute.mean);
+    const auto count = static_cast<double>(layout().count());
+    for (const Bucket& bucket : layout().buckets()) {
+      costs.bucket_ready.push_back(1 - backward_share_ +
+                                   backward_share_ * static_cast<double>(bucket.end()) / count);
+    }
+    return costs;
   }
 
   absl::Status CreateNodes() {
@@ -236,8 +269,8 @@ class SimulatedRun {
   absl::Status Play() {
     const int64_t lots = spec_.training().steps() * spec_.training().workers();
     ClaimDealer dealer({0, lots, traits_.workers});
-    int32_t running = traits_.workers;
-    for (int32_t rank = 0; rank < traits_.workers; ++rank) {
+    int32_t running = cluster_->workers();
+    for (int32_t rank = 0; rank < cluster_->workers(); ++rank) {
       SimulatedStepThread& thread = cluster_->thread(rank);
       const auto drain = [&running, &thread] { thread.Drain([&running] { --running; }); };
       if (traits_.work == Work::kClaimed) {
@@ -317,6 +350,7 @@ class SimulatedRun {
       for (const NodeId& node : nodes) {
         if (node.role == Role::kWorker) {
           FillWorker(node.index, report.add_workers());
+          if (TracedStepsOf(spec_).count() > 0) AddTrace(node.index, report.add_traces());
         } else {
           FillServer(node.index, report.add_servers());
         }
@@ -327,7 +361,8 @@ class SimulatedRun {
 
   void FillWorker(int32_t rank, WorkerReport* report) {
     report->set_rank(rank);
-    const std::vector<SimulatedStepThread::Step>& steps = cluster_->thread(rank).steps();
+    const int32_t played = PlayedFor(rank);
+    const std::vector<SimulatedStepThread::Step>& steps = cluster_->thread(played).steps();
     const auto warmup = static_cast<size_t>(spec_.training().warmup_steps());
     double whole = 0, exposed = 0, computed = 0;
     for (size_t step = 0; step < steps.size(); ++step) {
@@ -360,7 +395,7 @@ class SimulatedRun {
         (1 - backward_share_) * mean_ms(computed);
     (*report->mutable_phase_ms())[PhaseName(Phase::kBackward)] =
         backward_share_ * mean_ms(computed);
-    const SimulatedTraffic& traffic = cluster_->exchange(rank).traffic();
+    const SimulatedTraffic& traffic = cluster_->exchange(played).traffic();
     report->set_payload_bytes_up(traffic.up);
     report->set_payload_bytes_down(traffic.down);
     if (!options_.learns) return;
@@ -374,6 +409,16 @@ class SimulatedRun {
     if (final_.count == 0) return;
     report->set_final_loss(final_.loss_sum / static_cast<double>(final_.count));
     report->set_final_loss_count(final_.count);
+  }
+
+  // Who is played for this worker: itself, or the one that stands for all.
+  int32_t PlayedFor(int32_t rank) const { return options_.merges ? 0 : rank; }
+
+  // What the step thread did in the steps that are traced.
+  void AddTrace(int32_t rank, ThreadTrace* trace) {
+    trace->set_node(absl::StrCat("worker/", rank));
+    trace->set_thread("step");
+    AddSpans(cluster_->thread(PlayedFor(rank)).Spans(TracedStepsOf(spec_), backward_share_), trace);
   }
 
   void FillServer(int32_t index, ServerReport* report) {
@@ -412,29 +457,6 @@ class SimulatedRun {
 };
 
 }  // namespace
-
-absl::Status CheckSimulatable(const RunSpec& spec, const SimulationOptions& options) {
-  RM_RETURN_IF_ERROR(CheckPredictable(spec));
-  if (spec.has_evaluation()) {
-    return absl::InvalidArgumentError(
-        "evaluation: a run that only evaluates takes no simulated time; leave it out");
-  }
-  if (!spec.transport().has_network()) {
-    return absl::InvalidArgumentError(
-        "no network: say what connects the machines, for example --network 1gbit,50us");
-  }
-  if (!options.learns) {
-    if (options.stop_at_accuracy.has_value())
-      return absl::InvalidArgumentError("--stop-at-accuracy: nothing is learned without --learn");
-    if (!CodecTraitsOf(spec.codec())->fixed_size) {
-      return absl::UnimplementedError(
-          absl::StrCat("codec \"", spec.codec().name(),
-                       "\": how long its encodings are depends on the gradients; add --learn"));
-    }
-    return absl::OkStatus();
-  }
-  return absl::OkStatus();
-}
 
 RunRecord SimulateRun(const RunSpec& spec, const SimulationOptions& options) {
   RunRecord record = NewRecord(spec);

@@ -11,6 +11,7 @@
 
 namespace ringmaster {
 
+class ComputeTimes;
 class RunRecord;
 class RunSpec;
 
@@ -24,10 +25,15 @@ struct SimulationProgress {
 struct SimulationOptions {
   // What a worker's step takes; the same for all ranks but for what the spec slows down.
   StepCompute compute;
+  // Of the run's model: what its source says, in place of its mean; null: it has no source.
+  const ComputeTimes* times = nullptr;
   // Whether gradients are computed. Else time alone is played.
   bool learns = false;
   // Of these, the ones that compute gradients; all bits are the same for any number.
   int32_t threads = 1;
+  // One worker is played and stands for all, where all are alike; and what it exchanges in chunks
+  // is rounded up to chunks of one size. Without learning.
+  bool merges = false;
   // The run ends at the first mark scored at this or better; absent: at the spec's last step.
   std::optional<double> stop_at_accuracy;
   // Set from elsewhere (a signal handler) to end it.
@@ -37,12 +43,19 @@ struct SimulationOptions {
 };
 
 // Whether SimulateRun can play the run, but for what files hold. Unimplemented names what it cannot
-// play and what to do; InvalidArgument: the spec has no network, or contradicts the options.
+// play and what to do; InvalidArgument: the spec has no network, contradicts the options, or the
+// times are of another model.
 absl::Status CheckSimulatable(const RunSpec& spec, const SimulationOptions& options);
+
+// Whether `free_bytes` of memory (absent: nobody knows how many) are enough for the run to
+// learn. ResourceExhausted says what it takes and what to change. Errors of its data set's files.
+absl::Status CheckSimulationMemory(const RunSpec& spec, const SimulationOptions& options,
+                                   std::optional<int64_t> free_bytes);
 
 // Plays the whole run `spec` (resolved and valid) in simulated time, in one thread but for the
 // gradients: the cores of collectives, workers and servers on the spec's network. Messages take
-// what the network says, computing what the options say; codecs, updates and servers take no time.
+// what the network says, computing what the options say; codecs and sums take no time,
+// and updates only what measured times say.
 // Where it learns, every gradient is computed from the weights that its worker holds at that
 // moment, so the weights of a synchronous arm are those of real processes to the last bit.
 //

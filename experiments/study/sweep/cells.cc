@@ -16,6 +16,9 @@ namespace ringmaster {
 namespace {
 
 constexpr char kArm[] = "arm";
+constexpr char kCompute[] = "compute";
+// As `ringmaster simulate` has it.
+constexpr char kComputeWhenNobodySays[] = "20ms";
 constexpr size_t kCellsMax = 100000;
 
 // An axis as what it does: each point sets one or more fields of the cells that meet `when`.
@@ -32,6 +35,15 @@ std::string NameOf(const AxisSpec& axis) {
   if (axis.zip().empty()) return axis.field();
   return absl::StrJoin(axis.zip(), "+",
                        [](std::string* out, const AxisSpec& member) { *out += member.field(); });
+}
+
+// What a step of the cell computes for in simulated time; empty: it is really run.
+std::string ComputeOf(const SweepSpec& sweep, const Settings& settings) {
+  if (!sweep.has_simulate()) return "";
+  for (const auto& [field, value] : settings) {
+    if (field == kCompute) return value;
+  }
+  return sweep.simulate().compute().empty() ? kComputeWhenNobodySays : sweep.simulate().compute();
 }
 
 absl::StatusOr<std::vector<std::string>> ValuesOf(const AxisSpec& axis) {
@@ -126,6 +138,8 @@ absl::StatusOr<std::vector<Axis>> AxesOf(const SweepSpec& sweep) {
     Axis axis;
     RM_ASSIGN_OR_RETURN(axis.points, PointsOf(spec));
     for (const auto& [field, value] : axis.points.front()) {
+      if (field == kCompute && !sweep.has_simulate())
+        return Wrong(field, "real runs compute for as long as they do; add simulate {}");
       if (!fields.insert(field).second) return Wrong(field, "two axes set it; keep one");
     }
     RM_RETURN_IF_ERROR(CheckSettings(
@@ -203,6 +217,7 @@ absl::StatusOr<RunSpec> SpecWith(const RunSpec& base, const Settings& settings) 
       arm = value;
       continue;
     }
+    if (field == kCompute) continue;
     assignments.push_back(absl::StrCat(field, "=", value));
     RM_RETURN_IF_ERROR(Annotate(SetField(assignments.back(), &spec),
                                 absl::StrCat("\"", field, "\", value \"", value, "\"")));
@@ -238,6 +253,11 @@ absl::StatusOr<std::vector<std::string>> RangeValues(const RangeSpec& range) {
 }
 
 absl::StatusOr<SweepCells> ExpandCells(const SweepSpec& sweep) {
+  if (sweep.has_simulate() && sweep.has_tuning()) {
+    return absl::InvalidArgumentError(
+        "simulate and tuning exclude each other: what is tuned is tuned on real runs; tune first, "
+        "and set the values found");
+  }
   RM_ASSIGN_OR_RETURN(const std::vector<Axis> axes, AxesOf(sweep));
   RM_RETURN_IF_ERROR(CheckExclusions(sweep, axes));
   RM_ASSIGN_OR_RETURN(std::vector<Settings> combinations, Combinations(axes));
@@ -251,7 +271,8 @@ absl::StatusOr<SweepCells> ExpandCells(const SweepSpec& sweep) {
     if (!spec.ok()) {
       return absl::Status(spec.status().code(), absl::StrCat("axis ", spec.status().message()));
     }
-    cells.cells.push_back({std::move(settings), *std::move(spec), {}});
+    std::string compute = ComputeOf(sweep, settings);
+    cells.cells.push_back({std::move(settings), *std::move(spec), {}, std::move(compute)});
   }
   if (cells.cells.empty())
     return absl::InvalidArgumentError("every cell is excluded: there is nothing to run");

@@ -27,7 +27,8 @@ struct SweepCell {
   Settings settings;
   RunSpec spec;  // not yet resolved; named after its arm, or "cell"
   std::vector<TuningTrial>
-      tuning;  // what its tuned values were found from; empty: nothing is tuned
+      tuning;           // what its tuned values were found from; empty: nothing is tuned
+  std::string compute;  // of a step in simulated time; empty: the cell is really run
 };
 
 // A combination that is not run.

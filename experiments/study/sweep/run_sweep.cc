@@ -127,13 +127,14 @@ class SweepAtWork {
     watcher_.OnStart(StateOf(plan_, runs, options_.retry_failed), cell, run.trial);
     const RunSpec spec = SpecOfRun(plan_, run);
     RM_ASSIGN_OR_RETURN(const std::optional<Prediction> prediction, PredictionOf(spec, options_));
-    RunRecord record = RunArm(spec, arm_);
+    RunRecord record = options_.run ? options_.run(cell, spec, arm_.progress) : RunArm(spec, arm_);
     if (IsInterrupted()) return absl::CancelledError("interrupted");
     SweepMembership* membership = record.mutable_sweep();
     membership->set_sweep(plan_.name);
     // What it has read, not what was there when the sweep was planned, says of which cell it is.
-    const bool has_inputs = record.status() == "ok" && record.has_inputs();
-    membership->set_cell(has_inputs ? CellId(spec, record.inputs()) : cell.id);
+    const bool has_inputs =
+        record.status() == "ok" && record.has_inputs() && !record.has_simulation();
+    membership->set_cell(has_inputs ? CellId(spec, record.inputs(), "") : cell.id);
     membership->set_trial(run.trial);
     membership->set_settings(SettingsJson(cell.settings));
     record.mutable_tuning()->Add(cell.tuning.begin(), cell.tuning.end());

@@ -13,6 +13,7 @@
 #include "common/config/load.h"
 #include "common/config/override.h"
 #include "common/config/run_inputs.h"
+#include "common/config/textproto.h"
 #include "common/scheme/registry.h"
 
 namespace ringmaster {
@@ -22,10 +23,12 @@ constexpr int32_t kTrialsMax = 1000;
 
 // What makes cells of settings and specs.
 struct Planner {
+  const SweepSpec& sweep;
   SpecResolver resolve;
   InputsSource inputs;
 
-  absl::StatusOr<PlannedCell> Plan(const Settings& settings, const RunSpec& spec) const {
+  absl::StatusOr<PlannedCell> Plan(const Settings& settings, const RunSpec& spec,
+                                   const std::string& compute) const {
     const auto annotated = [&](const absl::Status& status) {
       return Annotate(
           status, absl::StrCat("cell ", settings.empty() ? "(the base)" : SettingsText(settings),
@@ -40,7 +43,8 @@ struct Planner {
     cell.settings = settings;
     cell.spec = *std::move(resolved);
     cell.inputs = *std::move(read);
-    cell.id = CellId(cell.spec, cell.inputs);
+    cell.compute = compute;
+    cell.id = CellId(cell.spec, cell.inputs, SimulationKey(sweep, compute));
     return cell;
   }
 };
@@ -81,8 +85,8 @@ absl::Status AddCeilings(const Planner& planner, std::vector<PlannedCell>* cells
     if (TraitsOf(own).yardstick == Yardstick::kSpeedUp || own.strategy().launch() == THREADS)
       continue;
     RM_ASSIGN_OR_RETURN(const RunSpec twin, CeilingOf(own));
-    RM_ASSIGN_OR_RETURN(PlannedCell cell,
-                        planner.Plan(CeilingSettings((*cells)[i].settings), twin));
+    RM_ASSIGN_OR_RETURN(PlannedCell cell, planner.Plan(CeilingSettings((*cells)[i].settings), twin,
+                                                       (*cells)[i].compute));
     const size_t place = Find(*cells, cell.id);
     (*cells)[i].solo = place;
     if (place < cells->size()) continue;
@@ -126,7 +130,14 @@ std::vector<PlannedRun> Shuffled(size_t cells, size_t trials, uint64_t seed) {
 
 }  // namespace
 
-std::string CellId(RunSpec spec, const RunInputs& inputs) {
+std::string SimulationKey(const SweepSpec& sweep, const std::string& compute) {
+  if (!sweep.has_simulate()) return "";
+  SimulationSpec simulation = sweep.simulate();
+  simulation.set_compute(compute);
+  return ToTextproto(simulation);
+}
+
+std::string CellId(RunSpec spec, const RunInputs& inputs, const std::string& simulation) {
   spec.clear_name();
   spec.clear_output();
   spec.mutable_training()->clear_seed();
@@ -134,6 +145,7 @@ std::string CellId(RunSpec spec, const RunInputs& inputs) {
   // Cells that read no files keep the identity that they have in older stores.
   const std::string key = InputsKey(spec, inputs);
   if (!key.empty()) absl::StrAppend(&text, "# ", key);
+  if (!simulation.empty()) absl::StrAppend(&text, "# simulated ", simulation);
   return absl::StrFormat("%016x", Fingerprint64(text));
 }
 
@@ -146,13 +158,13 @@ absl::StatusOr<SweepPlan> PlanSweep(const SweepSpec& sweep, const std::string& n
 absl::StatusOr<SweepPlan> PlanSweep(const SweepSpec& sweep, SweepCells cells,
                                     const std::string& name, SpecResolver resolve,
                                     InputsSource inputs) {
-  const Planner planner{resolve, inputs};
+  const Planner planner{sweep, resolve, inputs};
   SweepPlan plan;
   plan.name = sweep.name().empty() ? name : sweep.name();
   plan.question = sweep.question();
   plan.excluded = std::move(cells.excluded);
   for (const SweepCell& cell : cells.cells) {
-    RM_ASSIGN_OR_RETURN(PlannedCell planned, planner.Plan(cell.settings, cell.spec));
+    RM_ASSIGN_OR_RETURN(PlannedCell planned, planner.Plan(cell.settings, cell.spec, cell.compute));
     planned.tuning = cell.tuning;
     const size_t same = Find(plan.cells, planned.id);
     if (same < plan.cells.size()) {

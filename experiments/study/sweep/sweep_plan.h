@@ -20,6 +20,7 @@ struct PlannedCell {
   Settings settings;
   RunSpec spec;                     // resolved and valid
   RunInputs inputs;                 // what a run of it reads
+  std::string compute;              // of a step in simulated time; empty: it is really run
   std::string id;                   // CellId
   std::vector<TuningTrial> tuning;  // what its tuned values were found from
   std::optional<size_t> solo;  // index of SweepPlan::cells: the same with nothing exchanged, the
@@ -49,8 +50,11 @@ struct SweepPlan {
 };
 
 // Identity of a cell: the same for the same resolved spec, but for name, outputs and training.seed,
-// and the same files' contents. Pure.
-std::string CellId(RunSpec spec, const RunInputs& inputs);
+// the same files' contents, and the same simulation (SimulationKey). Pure.
+std::string CellId(RunSpec spec, const RunInputs& inputs, const std::string& simulation);
+
+// Names how cells of the sweep are simulated where a step takes `compute`; empty: they are not.
+std::string SimulationKey(const SweepSpec& sweep, const std::string& compute);
 
 // Turns a spec with defaults left out into one that can be run, or says why it cannot.
 using SpecResolver = absl::FunctionRef<absl::StatusOr<RunSpec>(const RunSpec&)>;

@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -144,8 +145,9 @@ void AddFormerRows(const SweepPlan& plan, const FormerTrials& former, std::vecto
   }
 }
 
-// What of one cell is doubtful.
+// What of one cell is doubtful. Nothing disturbs simulated time: its trials differ by their seeds.
 void AddDoubts(const PlannedCell& cell, const Trials& trials, std::vector<std::string>* notes) {
+  if (!cell.compute.empty()) return;
   const std::string name = SettingsText(cell.settings);
   const std::vector<double> speeds = ValuesOf(Speed(), trials);
   for (const size_t outlier : Outliers(speeds)) {
@@ -188,6 +190,16 @@ void AddDifference(const TrialsByCell& cells, const char* what, Field field,
         absl::StrCat("runs of ", values.size(), " ", what, ": ", absl::StrJoin(values, ", ")));
 }
 
+// Whether every trial is the same: time alone is played, and nobody's is drawn.
+bool IsWithoutChance(const PlannedCell& cell, const Trials& trials) {
+  const auto& slowdowns = cell.spec.training().slowdowns();
+  return !trials.empty() && trials.begin()->second->has_simulation() &&
+         !trials.begin()->second->simulation().learns() &&
+         !absl::StartsWith(cell.compute, "lognormal") &&
+         std::none_of(slowdowns.begin(), slowdowns.end(),
+                      [](const SlowdownSpec& slowdown) { return slowdown.has_random(); });
+}
+
 }  // namespace
 
 std::string PlanText(const SweepPlan& plan, const std::vector<SweepRun>& runs) {
@@ -226,7 +238,7 @@ std::string ResultsText(const SweepPlan& plan, const std::vector<RunRecord>& rec
   }
   std::vector<std::string> notes;
   AddQuiet(cells, &notes);
-  size_t fewest = plan.seeds.size();
+  bool few = false;
   for (size_t i = 0; i < plan.cells.size(); ++i) {
     static const Trials kNone;
     const Trials& trials = trials_of(i) == nullptr ? kNone : *trials_of(i);
@@ -235,7 +247,7 @@ std::string ResultsText(const SweepPlan& plan, const std::vector<RunRecord>& rec
                            cell.solo.has_value() ? trials_of(*cell.solo) : nullptr,
                            plan.seeds.size()));
     AddDoubts(cell, trials, &notes);
-    fewest = std::min(fewest, trials.size());
+    few |= trials.size() < kFewTrials && !IsWithoutChance(cell, trials);
   }
   const FormerTrials former = TrialsOnOtherFiles(plan, records);
   AddFormerRows(plan, former, &rows);
@@ -252,7 +264,7 @@ std::string ResultsText(const SweepPlan& plan, const std::vector<RunRecord>& rec
   }
   if (const int count = CountMachines(machines); count > 1)
     notes.push_back(absl::StrCat("runs of ", count, " machines"));
-  if (fewest < kFewTrials) {
+  if (few) {
     notes.push_back(absl::StrCat("fewer than ", kFewTrials,
                                  " trials of some cells: their intervals are too narrow"));
   }

@@ -192,7 +192,7 @@ class TuningPlanner {
         static_cast<int32_t>(std::min<int64_t>(resolved.training().warmup_steps(), steps - 1)));
     RM_ASSIGN_OR_RETURN(cell.spec, resolve_(spec));
     RM_ASSIGN_OR_RETURN(cell.inputs, inputs_(cell.spec));
-    cell.id = CellId(cell.spec, cell.inputs);
+    cell.id = CellId(cell.spec, cell.inputs, /*simulation=*/"");
     plan_.runs.cells.push_back(std::move(cell));
     return plan_.runs.cells.size() - 1;
   }

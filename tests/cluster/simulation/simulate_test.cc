@@ -3,7 +3,9 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -99,6 +101,85 @@ TEST(Simulate, RunsStandBesideNoMeasuredRun) {
   EXPECT_THAT(report.out, HasSubstr("time = simulated, 20ms a step"));
 }
 
+// One machine measures, any other simulates: from the file come the same figures.
+TEST(Simulate, ComputesAsLongAsWasMeasured) {
+  const std::string folder = NewFolder("simulate_measured"), times = folder + "/times.textproto";
+  const auto run = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments = SmallRun(
+        "simulate", {"--racks", "2x2,uplink=1gbit", "--workers", "4", "--network", "1gbit,50us",
+                     "--arms", "ring", "--steps", "20", "--out", folder, "--json"});
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return RunProgram(arguments);
+  };
+  const Finished measured = run({"--compute", "measured", "--keep-compute", times});
+  ASSERT_EQ(measured.exit_code, 0) << measured.err;
+  EXPECT_THAT(measured.err, HasSubstr("the measured times are in " + times));
+  const json of_measured = json::parse(measured.out)["runs"][0];
+  for (int time = 0; time < 2; ++time) {
+    const Finished kept = run({"--compute", times});
+    ASSERT_EQ(kept.exit_code, 0) << kept.err;
+    const json run_of_kept = json::parse(kept.out)["runs"][0];
+    EXPECT_GT(run_of_kept["step_ms_p50"], 0);
+    EXPECT_EQ(run_of_kept["step_ms_p50"], of_measured["step_ms_p50"]);
+    EXPECT_EQ(run_of_kept["simulation"]["compute"], times);
+  }
+  // Of another model, or of none.
+  const Finished other = run({"--compute", times, "--set", "training.batch_per_worker=7"});
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_THAT(other.err, HasSubstr("and the run is of 7"));
+  const Finished missing = run({"--compute", folder + "/tines.textproto"});
+  EXPECT_EQ(missing.exit_code, 2);
+  EXPECT_THAT(missing.err, HasSubstr("did you mean " + times));
+}
+
+// A grid of clusters by one command: each cell is another one where a step takes another time, and
+// an interrupted sweep goes on.
+TEST(Simulate, SweepsPlayTheirCells) {
+  const std::string folder = NewFolder("simulate_sweep");
+  const auto sweep = [&](const std::string& more) {
+    const std::string file = folder + "/grid.textproto";
+    std::ofstream(file) << "base { model { name: \"mlp\" mlp_hidden: 4 } data { name: "
+                           "\"synthetic\" } training { workers: 8 steps: 20 warmup_steps: 2 } "
+                           "transport { name: \"tcp\" network { megabits_per_second: 1000 } } }\n"
+                           "axes { field: \"arm\" values: [\"ps\", \"ring\"] }\n"
+                        << more;
+    return RunProgram({"sweep", file, "--out", folder + "/out"});
+  };
+  const std::string two =
+      "axes { field: \"compute\" values: [\"5ms\", \"lognormal(5ms,0.3)\"] } trials: 1\n";
+  const Finished played = sweep(two + "simulate {}");
+  ASSERT_EQ(played.exit_code, 0) << played.err;
+  EXPECT_THAT(played.out, HasSubstr("lognormal(5ms,0.3)"));
+  std::ifstream lines(folder + "/out/results.jsonl");
+  std::string line;
+  std::set<std::string> cells;
+  std::map<std::string, double> step_ms;  // by arm and compute
+  while (std::getline(lines, line)) {
+    const json run = json::parse(line);
+    cells.insert(run["sweep"]["cell"]);
+    EXPECT_EQ(run["status"], "ok");
+    step_ms[absl::StrCat(std::string(run["arm"]), std::string(run["simulation"]["compute"]))] =
+        run["step_ms_p50"];
+  }
+  EXPECT_EQ(cells.size(), 6u);  // with what nothing is exchanged in
+  // Who waits for all waits for the slowest.
+  EXPECT_GT(step_ms["ringlognormal(5ms,0.3)"], 1.2 * step_ms["ring5ms"]);
+  const Finished again = sweep(two + "simulate {}");
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_THAT(again.err, testing::Not(HasSubstr("trial 0")));
+  const auto refused = [&](const std::string& more, const std::string& why) {
+    const Finished finished = sweep(more);
+    EXPECT_EQ(finished.exit_code, 2) << why;
+    EXPECT_THAT(finished.err, HasSubstr(why));
+  };
+  refused(two, "add simulate {}");
+  refused("simulate { compute: \"fast\" }", "\"fast\"");
+  refused("simulate { compute: \"measured\" }", "--keep-compute");
+  refused("simulate { stop_at_accuracy: 0.9 }", "--learn");
+  refused("simulate { learn: true stop_at_accuracy: 97 }", "stop_at_accuracy 97");
+  refused("simulate {} tuning { budget_samples: 10 }", "exclude each other");
+}
+
 TEST(Simulate, MistakesAreNamedBeforeAnythingIsPlayed) {
   const std::string folder = NewFolder("simulate_mistakes") + "/results";
   const auto refused = [&](std::vector<std::string> arguments, const std::string& why) {
@@ -115,6 +196,8 @@ TEST(Simulate, MistakesAreNamedBeforeAnythingIsPlayed) {
   for (const std::string& arm : ArmsThat(is_of_a_library))
     refused(OnCluster({"--arms", arm, "--learn"}), "arm " + arm);
   refused(OnCluster({"--columns", "speed"}), "--columns");
+  refused(OnCluster({"--keep-compute", "times.textproto"}), "--compute measured");
+  refused(OnCluster({"--racks", "3x2"}), "hold 6 workers, and the run has 4");
   EXPECT_FALSE(std::filesystem::exists(folder));
 }
 

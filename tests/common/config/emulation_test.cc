@@ -5,6 +5,7 @@
 
 #include "common/config/comparable.h"
 #include "common/config/describe.h"
+#include "common/config/load.h"
 #include "common/config/network_text.h"
 #include "common/config/override.h"
 #include "common/config/resolve.h"
@@ -227,6 +228,26 @@ TEST(NetworkText, IsReadAndToldInTheSameUnits) {
         << text;
     EXPECT_FALSE(transport.has_network()) << text;
   }
+}
+
+TEST(RackGrid, IsReadAndSaysHowManyWorkers) {
+  RunSpec spec;
+  ASSERT_TRUE(ReadNetwork("1gbit,50us", spec.mutable_transport()).ok());
+  ASSERT_TRUE(ReadRackGrid("8x4, uplink=10gbit/s,latency=20us,servers=first", &spec).ok());
+  EXPECT_EQ(spec.training().workers(), 32);
+  EXPECT_EQ(NetworkText(spec.transport()),
+            "1000 Mbit/s, 0.05 ms, racks of 4 behind 10000 Mbit/s and 0.02 ms more, servers in the "
+            "first");
+  ASSERT_TRUE(ReadRackGrid("2x16", &spec).ok());
+  EXPECT_EQ(NetworkText(spec.transport()), "1000 Mbit/s, 0.05 ms, racks of 16");
+  const std::string before = SerializeRunSpec(spec);
+  EXPECT_THAT(std::string(ReadRackGrid("5x6", &spec).message()),
+              HasSubstr("hold 30 workers, and the run has 32"));
+  for (const char* text : {"", "8", "8x", "x8", "0x8", "8x-1", "8x8,10gbit", "8x8,uplink=1ms",
+                           "uplink=10gbit", "8x8,servers=last", "8x8,8x8", "70000x70000"}) {
+    EXPECT_EQ(ReadRackGrid(text, &spec).code(), absl::StatusCode::kInvalidArgument) << text;
+  }
+  EXPECT_EQ(SerializeRunSpec(spec), before);
 }
 
 TEST(ComputeText, SaysWhatIsMadeUp) {

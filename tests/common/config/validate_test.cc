@@ -185,7 +185,7 @@ TEST_P(Refused, WithFieldValueExpectationAndRemedyInOneLine) {
 INSTANTIATE_TEST_SUITE_P(
     Validate, Refused,
     ::testing::Values(
-        Refusal{{"training.workers=0"}, "training.workers = 0: expected 1 to 1024; set --workers"},
+        Refusal{{"training.workers=0"}, "training.workers = 0: expected 1 to 4096; set --workers"},
         Refusal{{"training.batch_per_worker=-1"}, "training.batch_per_worker = -1: expected 1 to"},
         Refusal{
             {"model.name=lenett"},

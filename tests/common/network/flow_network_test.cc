@@ -1,6 +1,7 @@
 // What the fluid says of messages that share cards, by times computed on paper.
 #include "common/network/flow_network.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -25,16 +26,15 @@ constexpr int64_t kBytes = 1'000'000;  // a millisecond at 1e9 bytes a second
 // A network of processes with a worker each, and what it has said of messages, named by their keys.
 class Network {
  public:
-  Network(const NetworkShape& shape, int32_t workers, int32_t grains = 0) {
+  Network(const NetworkShape& shape, int32_t workers) {
     std::vector<std::vector<NodeId>> processes;
     for (int32_t rank = 0; rank < workers; ++rank) processes.push_back({Worker(rank)});
     absl::StatusOr<NetworkPlan> plan = PlanNetwork(shape, processes);
     EXPECT_TRUE(plan.ok()) << plan.status();
     plan_ = *std::move(plan);
-    memory_.resize(FlowNetwork::StateBytes(workers) + 64);
+    memory_.resize(FlowNetwork::StateBytes(plan_) + 64);
     const size_t skip = 64 - reinterpret_cast<uintptr_t>(memory_.data()) % 64;
-    network_ = std::make_unique<FlowNetwork>(plan_, absl::MakeSpan(memory_).subspan(skip),
-                                             FlowNetwork::kSlots, grains);
+    network_ = std::make_unique<FlowNetwork>(plan_, absl::MakeSpan(memory_).subspan(skip));
   }
 
   void Start(uint64_t key, int32_t from, int32_t to, int64_t bytes, Nanoseconds now) {
@@ -218,25 +218,6 @@ TEST(PlanNetwork, PutsProcessesIntoTheRackOfTheirFirstWorkerAndServersByTheRule)
   EXPECT_EQ(PlanNetwork(shape, processes)->racks, (std::vector<int32_t>{0, 0, 1, 0, 0}));
 }
 
-TEST(FlowNetwork, WithGrainsMessagesOfAboutOneTimeLeaveTogetherAndNoneIsLateByMore) {
-  NetworkShape shape;
-  shape.rate = 1e9;
-  constexpr int32_t kGrains = 64;
-  Network exact(shape, 4), coarse(shape, 4, kGrains);
-  for (Network* network : {&exact, &coarse}) {
-    network->Start(1, 0, 1, kBytes, 0);
-    network->Start(2, 2, 3, kBytes + 1000, 0);
-    network->Start(3, 0, 1, kBytes / 4, 0);  // behind the first
-    network->Advance(10 * kMillisecond);
-  }
-  EXPECT_LT(exact.LeftMs(1), exact.LeftMs(2));
-  EXPECT_EQ(coarse.LeftMs(1), coarse.LeftMs(2));
-  for (const uint64_t key : {1, 2, 3}) {
-    EXPECT_GE(coarse.LeftMs(key), exact.LeftMs(key)) << key;
-    EXPECT_LE(coarse.LeftMs(key), exact.LeftMs(key) * (1 + 1.0 / kGrains)) << key;
-  }
-}
-
 TEST(FlowNetwork, WithoutLimitsOrBytesOnlyLatencyTakesTime) {
   NetworkShape shape;
   shape.latency = absl::Milliseconds(5);
@@ -304,6 +285,51 @@ TEST(FlowNetwork, TimesDoNotDependOnWhenAnybodyLooks) {
       }
     }
   }
+}
+
+TEST(FlowNetwork, StateGrowsWithProcessesNotWithTheirPairs) {
+  const auto bytes = [](int32_t processes) {
+    NetworkPlan plan;
+    plan.egress.assign(processes, 1);
+    plan.ingress.assign(processes, 1);
+    return FlowNetwork::StateBytes(plan);
+  };
+  EXPECT_LT(bytes(4096), 1 << 26);
+  EXPECT_LT(bytes(4096) - bytes(512), 512 * (4096 - 512));
+}
+
+// Flows that are looked at for a message, of `processes` of which the first ones are servers, 0: of
+// a ring. Nobody begins together with anybody.
+double VisitsOfAMessage(int32_t processes, int32_t servers) {
+  Network network(Rate(1e9), processes);
+  int64_t messages = 0;
+  for (const Nanoseconds begin : {Nanoseconds{0}, 100 * kLater}) {
+    const bool is_back = begin > 0 && servers > 0;
+    for (int32_t rank = servers; rank < processes; ++rank) {
+      const Nanoseconds now = begin + 1000 * rank;
+      network.network().Advance(now);
+      for (int32_t peer = 0; peer < std::max(1, servers); ++peer) {
+        const int32_t to = servers > 0 ? peer : (rank + 1) % processes;
+        const FlowNetwork::Message message = {static_cast<uint64_t>(messages++), {}, {}, kBytes};
+        EXPECT_TRUE(
+            network.network().Enter(is_back ? to : rank, is_back ? rank : to, message).ok());
+      }
+    }
+    network.network().Advance(begin + 100 * kLater - 1);
+  }
+  int64_t told = 0;
+  network.network().TakeAllNotices([&](const FlowNetwork::Notice&) { ++told; });
+  EXPECT_EQ(told, 2 * messages);
+  return static_cast<double>(network.network().visits()) / static_cast<double>(messages);
+}
+
+// Of N workers that push to K servers, not even the flows of one server.
+TEST(FlowNetwork, WorkOfAMessageDoesNotGrowWithProcesses) {
+  for (const int32_t processes : {64, 1024}) {
+    EXPECT_LE(VisitsOfAMessage(processes, /*servers=*/0), 4) << processes;
+    EXPECT_LE(VisitsOfAMessage(processes, /*servers=*/1), 8) << processes;
+  }
+  EXPECT_LE(VisitsOfAMessage(512, /*servers=*/8), 2 * VisitsOfAMessage(128, /*servers=*/8));
 }
 
 TEST(FlowNetwork, NextNoticeIsWhenOneIsToTakeAndOversleepersAreNamedOnce) {

@@ -14,7 +14,10 @@
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/config/arms.h"
+#include "common/config/textproto.h"
+#include "common/formats/atomic_file.h"
 #include "common/log/log.h"
+#include "common/machine/free_memory.h"
 #include "common/machine/machine.h"
 #include "experiments/program/cli/arm_specs.h"
 #include "experiments/program/cli/commands.h"
@@ -23,8 +26,10 @@
 #include "experiments/program/cli/signals.h"
 #include "experiments/program/cli/spec_flags.h"
 #include "experiments/program/cli/terminal.h"
+#include "experiments/study/predict/compute_profile.h"
 #include "experiments/study/results/table.h"
 #include "experiments/study/simulate/simulated_run.h"
+#include "proto/compute_times.pb.h"
 #include "proto/run_record.pb.h"
 
 namespace ringmaster {
@@ -40,11 +45,15 @@ constexpr char kSimulateFooter[] =
     "1gbit,50us,racks:4:1gbit:100us\n"
     "  ringmaster simulate --arms ring,async --workers 16 --network 1gbit,50us "
     "--compute \"lognormal(20ms,0.3)\" --learn --stop-at-accuracy 0.97\n"
+    "  ringmaster simulate --racks 8x8,uplink=10gbit --network 1gbit,50us --compute measured "
+    "--keep-compute times.textproto\n"
     "\n"
     "A whole run of every arm in simulated time, on one machine: what decides in the workers and "
     "servers that train decides here.\n"
-    "Messages take what the network says, a step's computing what --compute says; codecs, updates "
-    "and servers take no time.\n"
+    "Messages take what the network says, a step's computing what --compute says; codecs and sums "
+    "take no time, and\n"
+    "updates only what --compute measured or its file says. With --keep-compute one machine "
+    "measures, and any other simulates.\n"
     "With --learn every gradient is computed from the weights that its worker holds at that "
     "moment, so the weights of a\n"
     "synchronous arm are those of real processes to the last bit; scoring takes no simulated "
@@ -59,7 +68,9 @@ struct SimulateFlags {
   std::vector<std::string> arms;
   std::vector<std::string> columns;
   std::string compute;
+  std::string keep_compute;
   bool learns = false;
+  bool merges = false;
   std::string stop_at_accuracy;
   int32_t threads = 0;
   std::string out = "ringmaster-out";
@@ -82,6 +93,7 @@ absl::StatusOr<SimulationOptions> OptionsOf(const SimulateFlags& flags) {
   RM_RETURN_IF_ERROR(Annotate(compute.status(), "--compute"));
   options.compute = *std::move(compute);
   options.learns = flags.learns;
+  options.merges = flags.merges;
   options.threads = flags.threads > 0 ? flags.threads : std::max(1, DescribeMachine().cores());
   options.interrupted = &InterruptFlag();
   if (flags.stop_at_accuracy.empty()) return options;
@@ -92,6 +104,19 @@ absl::StatusOr<SimulationOptions> OptionsOf(const SimulateFlags& flags) {
   }
   options.stop_at_accuracy = accuracy;
   return options;
+}
+
+// The times that --compute measures of a worker of `spec` on this machine; kept, if --keep-compute
+// says where.
+absl::StatusOr<ComputeTimes> MeasureTimes(const RunSpec& spec, const std::string& kept) {
+  Log(LogLevel::kInfo, "measuring the steps of one worker alone on this machine");
+  absl::StatusOr<ComputeProfile> profile = ProfileCompute(spec, /*device=*/0, &InterruptFlag());
+  RM_RETURN_IF_ERROR(Annotate(profile.status(), "--compute measured"));
+  ComputeTimes times = TimesOf(*profile, spec);
+  if (kept.empty()) return times;
+  RM_RETURN_IF_ERROR(Annotate(WriteFileAtomically(kept, ToTextproto(times)), "--keep-compute"));
+  Log(LogLevel::kInfo, absl::StrCat("the measured times are in ", kept));
+  return times;
 }
 
 absl::StatusOr<std::vector<RunSpec>> SpecsOf(const SimulateFlags& flags) {
@@ -106,18 +131,40 @@ absl::StatusOr<std::vector<RunSpec>> SpecsOf(const SimulateFlags& flags) {
   RM_ASSIGN_OR_RETURN(
       std::vector<RunSpec> specs,
       BuildSpecs(base, named ? flags.arms : ArmsWhenNobodySays(), flags.spec.sets()));
-  RM_ASSIGN_OR_RETURN(const SimulationOptions options, OptionsOf(flags));
-  for (const RunSpec& spec : specs)
-    RM_RETURN_IF_ERROR(Annotate(CheckSimulatable(spec, options), "arm " + spec.name()));
+  RM_ASSIGN_OR_RETURN(SimulationOptions options, OptionsOf(flags));
+  if (!flags.keep_compute.empty() && options.compute.source != kMeasuredSource)
+    return absl::InvalidArgumentError(
+        "--keep-compute: nothing is measured; add --compute measured");
+  const absl::StatusOr<std::optional<ComputeTimes>> kept = LoadTimes(options.compute);
+  RM_RETURN_IF_ERROR(Annotate(kept.status(), "--compute"));
+  const std::optional<ComputeTimes>& times = *kept;
+  options.times = times.has_value() ? &*times : nullptr;
+  for (const RunSpec& spec : specs) {
+    absl::Status status = CheckSimulatable(spec, options);
+    if (status.ok()) status = CheckSimulationMemory(spec, options, FreeMemoryBytes());
+    RM_RETURN_IF_ERROR(Annotate(status, "arm " + spec.name()));
+  }
   return specs;
+}
+
+// What a step computes for.
+std::string ComputeNote(const SimulationOptions& options) {
+  const std::string said = ToText(options.compute);
+  if (options.times == nullptr) return absl::StrCat(said, ", updates for nothing");
+  const ComputeTimes& times = *options.times;
+  return absl::StrFormat("%s (%.3g ms, and %.3g ms to load and to update, on %s)", said,
+                         1e3 * times.compute_seconds(),
+                         1e3 * (times.load_seconds() + times.update_seconds()), times.machine());
 }
 
 std::string OutcomeText(const RunRecord& record) {
   const Simulation& simulation = record.simulation();
   if (record.status() != "ok") return absl::StrCat("failed: ", record.status());
-  return absl::StrFormat(
-      "%.2f virtual seconds, %s messages, in %.1f s", simulation.virtual_seconds(),
-      FormatCount(static_cast<double>(simulation.messages())), simulation.wall_seconds());
+  return absl::StrFormat("%.2f virtual seconds, %s messages%s, in %.1f s",
+                         simulation.virtual_seconds(),
+                         FormatCount(static_cast<double>(simulation.messages())),
+                         simulation.merged_workers() > 0 ? " (one worker played for all)" : "",
+                         simulation.wall_seconds());
 }
 
 int Simulate(const SimulateFlags& flags) {
@@ -129,10 +176,18 @@ int Simulate(const SimulateFlags& flags) {
   if (!specs.ok()) return fail(specs.status(), kExitUserError);
   absl::StatusOr<SimulationOptions> options = OptionsOf(flags);
   if (!options.ok()) return fail(options.status(), kExitUserError);
+  absl::StatusOr<std::optional<ComputeTimes>> times = LoadTimes(options->compute);
+  if (!times.ok()) return fail(times.status(), kExitUserError);
   const absl::Status prepared = PrepareOutputs(&*specs);
   if (!prepared.ok()) return fail(prepared, kExitUserError);
   absl::StatusOr<Outcome> outcome = Outcome::Open(flags.out);
   if (!outcome.ok()) return fail(outcome.status(), kExitUserError);
+  if (options->compute.source == kMeasuredSource) {
+    absl::StatusOr<ComputeTimes> measured = MeasureTimes(specs->front(), flags.keep_compute);
+    if (!measured.ok()) return fail(measured.status(), kExitFailedRun);
+    times->emplace(*std::move(measured));
+  }
+  options->times = times->has_value() ? &**times : nullptr;
   for (size_t i = 0; i < specs->size() && !InterruptFlag(); ++i) {
     const std::string label = absl::StrCat(i + 1, "/", specs->size(), " ", (*specs)[i].name());
     StatusLine line;
@@ -152,7 +207,12 @@ int Simulate(const SimulateFlags& flags) {
   outcome->AddNote(absl::StrCat(
       "simulated: seconds are those of the cluster in the spec, not of this machine; a step "
       "computes for ",
-      ToText(options->compute), "; codecs, updates and servers take no time"));
+      ComputeNote(*options), "; codecs and sums take no time"));
+  if (options->merges) {
+    outcome->AddNote(
+        "merged: all workers are alike, so one was played and stands for all; buckets were rounded "
+        "up to chunks of one size");
+  }
   if (!outcome->empty()) outcome->Print(flags.json, flags.columns);
   if (InterruptFlag()) return kExitInterrupted;
   return outcome->all_ok() ? kExitOk : kExitFailedRun;
@@ -179,13 +239,21 @@ void DeclareSimulate(Command program, Action* action) {
   flags->compute = "20ms";
   command
       .AddOption("--compute", &flags->compute,
-                 "what a worker computes in a step: a time, or lognormal(MEAN,SIGMA), drawn anew "
-                 "for each rank and step")
+                 "what a worker computes in a step: a time; measured, of one worker alone on this "
+                 "machine; a file of --keep-compute; or lognormal(MEAN,SIGMA) with one of these as "
+                 "the mean, drawn anew for each rank and step")
       .Takes("TIME")
       .ShowDefault();
+  command
+      .AddOption("--keep-compute", &flags->keep_compute,
+                 "where --compute measured leaves what it has measured (.textproto)")
+      .Takes("FILE");
   command.AddFlag("--learn", &flags->learns,
                   "compute every gradient, in the order of simulated time; without it time alone "
                   "is played");
+  command.AddFlag("--merge", &flags->merges,
+                  "where all workers are alike, play one that stands for all; what is cut in "
+                  "chunks is rounded up to equal ones");
   command
       .AddOption("--stop-at-accuracy", &flags->stop_at_accuracy,
                  "end an arm at the first mark scored at this share or better; with --learn")

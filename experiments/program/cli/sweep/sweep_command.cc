@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
 #include "common/log/log.h"
+#include "common/machine/machine.h"
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/cli/link_measurement.h"
 #include "experiments/program/cli/signals.h"
@@ -42,7 +43,9 @@ constexpr char kSweepFooter[] =
     "An axis with when { field: \"arm\" value: \"ssp\" } is there for these cells alone. With\n"
     "  tuning { fields { field: \"optimizer.learning_rate\" values: [\"0.1\", \"0.2\"] }\n"
     "           budget_samples: 20000 }\n"
-    "each cell is first tried at these values, then run at its best one.\n"
+    "each cell is first tried at these values, then run at its best one. With\n"
+    "  simulate { compute: \"20ms\" learn: true stop_at_accuracy: 0.97 }\n"
+    "each is played in simulated time, as `ringmaster simulate` does.\n"
     "\n"
     "Every run is kept as it ends. However a sweep was stopped, the same command goes on where it "
     "was. The solo arm is\n"
@@ -92,14 +95,15 @@ absl::StatusOr<std::map<size_t, double>> Probe(const SweepPlan& plan, const Swee
   return seconds;
 }
 
-absl::Status DryRun(const SweepPlan& plan, const std::vector<SweepRun>& runs,
+absl::Status DryRun(const LoadedSweep& sweep, const std::vector<SweepRun>& runs,
                     const SweepFlags& flags) {
+  const SweepPlan& plan = sweep.plan;
   std::printf("%s", PlanText(plan, runs).c_str());
   const std::vector<PlannedRun> left = RunsLeft(plan, runs, flags.retry_failed);
   const SweepState state = StateOf(plan, runs, flags.retry_failed);
   std::printf("%zu runs: %zu done, %zu failed, %zu to do", state.runs, state.done, state.failed,
               left.size());
-  if (left.empty()) {
+  if (left.empty() || (sweep.spec.has_simulate() && state.seconds_left == 0)) {
     std::printf("\n");
     return absl::OkStatus();
   }
@@ -120,7 +124,8 @@ absl::Status DryRun(const SweepPlan& plan, const std::vector<SweepRun>& runs,
   return absl::OkStatus();
 }
 
-absl::Status RunAndShow(const SweepPlan& plan, Store& store, const SweepFlags& flags) {
+absl::Status RunAndShow(const LoadedSweep& sweep, Store& store, const SweepFlags& flags) {
+  const SweepPlan& plan = sweep.plan;
   TerminalWatcher watcher;
   SweepOptions options;
   options.device = flags.device;
@@ -136,6 +141,13 @@ absl::Status RunAndShow(const SweepPlan& plan, Store& store, const SweepFlags& f
   Predictor predictor(std::move(calibration));
   if (flags.predict)
     options.predict = [&predictor](const RunSpec& spec) { return predictor.Predict(spec); };
+  if (sweep.spec.has_simulate()) {
+    const int32_t threads = std::max(1, DescribeMachine().cores());
+    options.run = [&sweep, threads](const PlannedCell& cell, const RunSpec& spec,
+                                    const ProgressSink& progress) {
+      return SimulateCell(sweep.spec, cell, spec, threads, &InterruptFlag(), progress);
+    };
+  }
   const absl::Status status = RunSweep(plan, store, options, watcher);
   if (!status.ok() && !absl::IsCancelled(status)) return status;
   RM_ASSIGN_OR_RETURN(std::vector<RunRecord> records, store.Records());
@@ -205,7 +217,7 @@ absl::Status DryRunTuned(const SweepFlags& flags, LoadedSweep* sweep) {
   }
   RM_ASSIGN_OR_RETURN(const std::vector<SweepRun> stored,
                       Store::ReadSweepRuns(flags.out, sweep->plan.name));
-  return DryRun(sweep->plan, stored, flags);
+  return DryRun(*sweep, stored, flags);
 }
 
 int ShowWhatIsLeft(const SweepFlags& flags, LoadedSweep* sweep) {
@@ -213,7 +225,7 @@ int ShowWhatIsLeft(const SweepFlags& flags, LoadedSweep* sweep) {
     if (sweep->tuning.has_value()) return DryRunTuned(flags, sweep);
     RM_ASSIGN_OR_RETURN(const std::vector<SweepRun> runs,
                         Store::ReadSweepRuns(flags.out, sweep->plan.name));
-    return DryRun(sweep->plan, runs, flags);
+    return DryRun(*sweep, runs, flags);
   }();
   if (InterruptFlag()) return kExitInterrupted;
   if (status.ok()) return kExitOk;
@@ -229,13 +241,18 @@ int Sweep(const SweepFlags& flags) {
   absl::StatusOr<LoadedSweep> sweep = LoadSweep(flags.file);
   if (!sweep.ok()) return fail(sweep.status(), kExitUserError);
   const SweepPlan& plan = sweep->plan;
+  if (flags.predict && sweep->spec.has_simulate()) {
+    return fail(absl::InvalidArgumentError(
+                    "--predict: this sweep is simulated, and so says what a step takes"),
+                kExitUserError);
+  }
   if (!plan.question.empty()) std::fprintf(stderr, "%s\n", plan.question.c_str());
   TellOfWeights(SpecsOf(plan));
   if (flags.dry_run) return ShowWhatIsLeft(flags, &*sweep);
   auto store = Store::Open(flags.out);
   if (!store.ok()) return fail(store.status(), kExitUserError);
   absl::Status status = Tune(flags, &*sweep);
-  if (status.ok()) status = RunAndShow(plan, **store, flags);
+  if (status.ok()) status = RunAndShow(*sweep, **store, flags);
   if (InterruptFlag()) return kExitInterrupted;
   if (!status.ok()) return fail(status, kExitFailedRun);
   const auto now = (*store)->SweepRuns(plan.name);

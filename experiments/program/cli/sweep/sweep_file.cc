@@ -1,15 +1,23 @@
 #include "experiments/program/cli/sweep/sweep_file.h"
 
 #include <filesystem>
+#include <memory>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "common/base/check.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/config/textproto.h"
 #include "experiments/program/run/launcher_environment.h"
 #include "experiments/program/run/resolve_spec.h"
+#include "experiments/program/run/run_arm.h"
 #include "experiments/program/run/run_inputs.h"
+#include "experiments/study/simulate/compute_text.h"
+#include "experiments/study/simulate/simulated_run.h"
+#include "proto/compute_times.pb.h"
 
 namespace ringmaster {
 namespace {
@@ -57,6 +65,52 @@ class Resolver {
   InputsReader inputs_;
 };
 
+// How a cell is simulated.
+struct CellSimulation {
+  std::optional<ComputeTimes> times;
+  SimulationOptions options;  // refers to them
+};
+
+absl::StatusOr<std::unique_ptr<CellSimulation>> SimulationOf(const SweepSpec& sweep,
+                                                             const PlannedCell& cell) {
+  const SimulationSpec& said = sweep.simulate();
+  auto simulation = std::make_unique<CellSimulation>();
+  SimulationOptions& options = simulation->options;
+  RM_ASSIGN_OR_RETURN(options.compute, ParseStepCompute(cell.compute));
+  if (options.compute.source == kMeasuredSource) {
+    return absl::InvalidArgumentError(
+        "compute \"measured\": each run would measure anew; measure once, with `ringmaster "
+        "simulate --compute measured --keep-compute FILE`, and name that file");
+  }
+  RM_ASSIGN_OR_RETURN(simulation->times, LoadTimes(options.compute));
+  options.times = simulation->times.has_value() ? &*simulation->times : nullptr;
+  options.learns = said.learn();
+  if (said.has_stop_at_accuracy()) {
+    if (!(said.stop_at_accuracy() > 0 && said.stop_at_accuracy() <= 1)) {
+      return absl::InvalidArgumentError(absl::StrCat("simulate.stop_at_accuracy ",
+                                                     said.stop_at_accuracy(),
+                                                     ": expected a share above 0 and up to 1"));
+    }
+    options.stop_at_accuracy = said.stop_at_accuracy();
+  }
+  return simulation;
+}
+
+absl::Status CheckSimulation(const LoadedSweep& sweep) {
+  if (!sweep.spec.has_simulate()) return absl::OkStatus();
+  for (const PlannedCell& cell : sweep.plan.cells) {
+    const absl::StatusOr<std::unique_ptr<CellSimulation>> simulation =
+        SimulationOf(sweep.spec, cell);
+    absl::Status status = simulation.status();
+    if (status.ok()) status = CheckSimulatable(cell.spec, (*simulation)->options);
+    RM_RETURN_IF_ERROR(
+        Annotate(status, absl::StrCat("cell ", SettingsText(cell.settings),
+                                      " cannot be simulated (mend it, or exclude it with a "
+                                      "reason)")));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<LoadedSweep> LoadSweep(const std::string& file) {
@@ -67,6 +121,7 @@ absl::StatusOr<LoadedSweep> LoadSweep(const std::string& file) {
   Resolver resolver;
   // What is wrong with the sweep itself is found before anything is tuned for it.
   RM_RETURN_IF_ERROR(resolver.Plan(&sweep));
+  RM_RETURN_IF_ERROR(CheckSimulation(sweep));
   if (sweep.spec.has_tuning()) RM_RETURN_IF_ERROR(resolver.PlanTuningOf(&sweep));
   return sweep;
 }
@@ -78,6 +133,31 @@ absl::Status UseTuned(const std::vector<TunedArm>& tuned, LoadedSweep* sweep) {
     sweep->cells.cells[i].tuning = tuned[i].trials;
   }
   return Resolver().Plan(sweep);
+}
+
+RunRecord SimulateCell(const SweepSpec& sweep, const PlannedCell& cell, const RunSpec& spec,
+                       int32_t threads, const std::atomic<bool>* interrupted,
+                       const std::function<void(const ArmProgress&)>& progress) {
+  const MonotonicTime begin = MonotonicNow();
+  const absl::StatusOr<std::unique_ptr<CellSimulation>> simulation = SimulationOf(sweep, cell);
+  if (!simulation.ok()) {  // its file has changed since
+    RunRecord record = NewRecord(spec);
+    record.set_status(std::string(simulation.status().message()));
+    return record;
+  }
+  SimulationOptions& options = (*simulation)->options;
+  options.threads = threads;
+  options.interrupted = interrupted;
+  options.progress = [&](const SimulationProgress& now) {
+    ArmProgress told;
+    told.step = now.steps;
+    told.steps = spec.training().steps();
+    told.test_accuracy = now.test_accuracy.value_or(0);
+    told.phase = absl::StrFormat("%.2f virtual s", now.virtual_seconds);
+    told.seconds = absl::ToDoubleSeconds(MonotonicNow() - begin);
+    progress(told);
+  };
+  return SimulateRun(spec, options);
 }
 
 std::string TuningFolder(const std::string& store) { return store + "/tuning"; }

@@ -1,14 +1,19 @@
 #ifndef RINGMASTER_EXPERIMENTS_PROGRAM_CLI_SWEEP_SWEEP_FILE_H_
 #define RINGMASTER_EXPERIMENTS_PROGRAM_CLI_SWEEP_SWEEP_FILE_H_
 
+#include <atomic>
+#include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "experiments/program/run/arm_progress.h"
 #include "experiments/study/sweep/cells.h"
 #include "experiments/study/sweep/sweep_plan.h"
 #include "experiments/study/tune/run_tuning.h"
+#include "proto/run_record.pb.h"
 #include "proto/sweep_spec.pb.h"
 
 namespace ringmaster {
@@ -23,11 +28,18 @@ struct LoadedSweep {
 };
 
 // Reads and plans the sweep in `file`; nothing is tuned. NotFound names a preset that was probably
-// meant; else as LoadTextproto, PlanSweep and PlanTuning.
+// meant; else as LoadTextproto, PlanSweep, PlanTuning and, of a cell that is simulated,
+// CheckSimulatable.
 absl::StatusOr<LoadedSweep> LoadSweep(const std::string& file);
 
 // Gives the cells the values that were found for them, by cell, and plans the sweep anew.
 absl::Status UseTuned(const std::vector<TunedArm>& tuned, LoadedSweep* sweep);
+
+// Plays a run of a cell in simulated time, as the sweep says. The cell has been checked by
+// LoadSweep. `threads` compute gradients; `interrupted` may be set from elsewhere to end it.
+RunRecord SimulateCell(const SweepSpec& sweep, const PlannedCell& cell, const RunSpec& spec,
+                       int32_t threads, const std::atomic<bool>* interrupted,
+                       const std::function<void(const ArmProgress&)>& progress);
 
 // The folder, below that of a store, in which runs that only choose values are kept.
 std::string TuningFolder(const std::string& store);

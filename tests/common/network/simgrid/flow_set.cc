@@ -101,7 +101,7 @@ std::vector<double> PlayInFlowNetwork(const FlowSet& set) {
   for (int32_t host = 0; host < set.hosts; ++host) processes.push_back({Worker(host)});
   const absl::StatusOr<NetworkPlan> plan = PlanNetwork(set.shape, processes);
   RM_CHECK(plan.ok());
-  std::vector<std::byte> memory(FlowNetwork::StateBytes(set.hosts, kSlots) + kAlignment);
+  std::vector<std::byte> memory(FlowNetwork::StateBytes(*plan, kSlots) + kAlignment);
   const size_t skip = kAlignment - reinterpret_cast<uintptr_t>(memory.data()) % kAlignment;
   FlowNetwork network(*plan, absl::MakeSpan(memory).subspan(skip), kSlots);
   RM_CHECK(set.messages.size() < kSlots);

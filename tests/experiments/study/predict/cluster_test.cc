@@ -17,7 +17,7 @@
 #include "common/control/dealing.h"
 #include "common/scheme/registry.h"
 #include "experiments/program/run/placement.h"
-#include "experiments/study/predict/simulated_all_reduce.h"
+#include "experiments/study/predict/all_reduce_plan.h"
 #include "experiments/study/simulate/learning_nodes.h"
 #include "gtest/gtest.h"
 #include "tests/common/control/core_run.h"
@@ -254,8 +254,9 @@ class SeededRun {
       network.ingress.push_back(1e-5 + random_.Uniform() * 1e-3);
     }
     for (size_t pair = 0; pair < processes * processes; ++pair) {
-      network.links.push_back({kUnlimitedRate, static_cast<Nanoseconds>(random_.Below(1'000'000)),
-                               static_cast<Nanoseconds>(random_.Below(2'000'000))});
+      const auto latency = static_cast<Nanoseconds>(random_.Below(1'000'000));
+      const auto jitter = static_cast<Nanoseconds>(random_.Below(2'000'000));
+      network.links[{pair / processes, pair % processes}] = {kUnlimitedRate, latency, jitter};
     }
     if (random_.Below(2) == 0) {
       costs_.codec = {Draw(1e-5), Draw(1e-5), Draw(1e-5), {}};

@@ -1,14 +1,20 @@
 #include "experiments/study/predict/compute_profile.h"
 
-#include <numeric>
+#include <cmath>
+#include <string>
+#include <vector>
 
 #include "common/config/arms.h"
 #include "common/config/resolve.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proto/compute_times.pb.h"
 #include "proto/run_record.pb.h"
 
 namespace ringmaster {
 namespace {
+
+using ::testing::HasSubstr;
 
 RunSpec SmallSpec() {
   RunSpec base;
@@ -78,6 +84,61 @@ TEST(CostsOfSolo, AMedianStepIsSharedOutAsThePhasesAre) {
   EXPECT_NEAR(costs.update, 0.002, 1e-9);
   EXPECT_NEAR(costs.compute, 0.007, 1e-9);
   EXPECT_EQ(costs.bucket_ready, shape.costs.bucket_ready);
+}
+
+// Two buckets of a gradient of 100 elements.
+ComputeTimes SomeTimes(const RunSpec& spec) {
+  ComputeProfile profile;
+  profile.buckets = {{0, 0, 40}, {1, 40, 60}};
+  profile.costs = {0.001, 0.010, 0.002, {0.5, 0.9}};
+  return TimesOf(profile, spec);
+}
+
+TEST(ComputeTimes, AreTheCostsThatWereMeasuredWhateverTheBuckets) {
+  const RunSpec spec = SmallSpec();
+  const ComputeTimes times = SomeTimes(spec);
+  EXPECT_TRUE(CheckTimes(times, spec).ok());
+  const std::vector<Bucket> measured = {{0, 0, 40}, {1, 40, 60}};
+  const ComputeCosts same = CostsOfTimes(times, measured);
+  EXPECT_EQ(same.load, 0.001);
+  EXPECT_EQ(same.compute, 0.010);
+  EXPECT_EQ(same.update, 0.002);
+  EXPECT_EQ(same.bucket_ready, (std::vector<double>{0.5, 0.9}));
+  const std::vector<Bucket> others = {{0, 0, 10}, {1, 10, 30}, {2, 40, 1}, {3, 41, 59}};
+  EXPECT_EQ(CostsOfTimes(times, others).bucket_ready, (std::vector<double>{0.5, 0.5, 0.9, 0.9}));
+}
+
+TEST(ComputeTimes, OfAnotherRunOrOfNoneAreRefused) {
+  const RunSpec spec = SmallSpec();
+  const ComputeTimes times = SomeTimes(spec);
+  const auto of_run = [&](const auto& change) {
+    RunSpec other = spec;
+    change(&other);
+    return std::string(CheckTimes(times, other).message());
+  };
+  EXPECT_THAT(of_run([](RunSpec* run) { run->mutable_model()->add_mlp_hidden(8); }),
+              HasSubstr("the times are of model name: \"mlp\""));
+  EXPECT_THAT(of_run([](RunSpec* run) { run->mutable_data()->set_name("mnist"); }),
+              HasSubstr("of data synthetic, and the run is of mnist"));
+  EXPECT_THAT(of_run([](RunSpec* run) { run->mutable_training()->set_batch_per_worker(3); }),
+              HasSubstr("of batches of 32, and the run is of 3"));
+  EXPECT_THAT(of_run([](RunSpec* run) { run->mutable_training()->set_accumulate(2); }),
+              HasSubstr("of accumulate 1, and the run is of 2"));
+  const auto with = [&](const auto& change) {
+    ComputeTimes wrong = times;
+    change(&wrong);
+    return std::string(CheckTimes(wrong, spec).message());
+  };
+  EXPECT_THAT(with([](ComputeTimes* wrong) { wrong->set_compute_seconds(-1); }),
+              HasSubstr("a time of -1 s"));
+  EXPECT_THAT(with([](ComputeTimes* wrong) { wrong->set_load_seconds(NAN); }),
+              HasSubstr("a time of nan s"));
+  EXPECT_THAT(with([](ComputeTimes* wrong) { wrong->mutable_handovers(1)->set_elements(40); }),
+              HasSubstr("expected ever more elements"));
+  EXPECT_THAT(with([](ComputeTimes* wrong) { wrong->mutable_handovers(1)->set_share(0.4); }),
+              HasSubstr("shares that ascend"));
+  EXPECT_THAT(with([](ComputeTimes* wrong) { wrong->clear_handovers(); }),
+              HasSubstr("no handovers"));
 }
 
 }  // namespace

@@ -112,7 +112,7 @@ struct InTurn {
     const size_t processes = PlaceNodes(spec).size();
     costs.network.plan.egress.assign(processes, 1);
     costs.network.plan.ingress.assign(processes, 1);
-    costs.network.plan.links.assign(processes * processes, {kUnlimitedRate, 1000, 0});
+    costs.network.plan.everywhere.latency = 1000;
     costs.compute.load = kTurn / 2;
     costs.compute.compute = kWorkers * kTurn - kTurn / 2;
     costs.compute.bucket_ready.assign(layout.buckets().size(), 1);

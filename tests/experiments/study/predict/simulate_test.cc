@@ -11,6 +11,7 @@
 #include "common/codec/codec.h"
 #include "common/config/arms.h"
 #include "common/config/resolve.h"
+#include "experiments/study/predict/simulated_cluster.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/arms.h"
@@ -48,7 +49,7 @@ Costs CostsOf(const RunSpec& spec, size_t buckets, double rate = kRate, double l
   NetworkPlan& plan = costs.network.plan;
   plan.egress.assign(processes, rate * 1e-9);
   plan.ingress = plan.egress;
-  plan.links.assign(processes * processes, {kUnlimitedRate, std::llround(latency * 1e9), 0});
+  plan.everywhere.latency = std::llround(latency * 1e9);
   return costs;
 }
 
@@ -318,7 +319,8 @@ TEST(SimulateStep, RefusesAnotherLibrarysAllReduce) {
 }
 
 // Where nothing is random a few steps are played, else many: a jitter of a nanosecond makes the
-// difference.
+// difference. It may also change which of two messages of one moment goes first, and so a step by
+// a part of a per cent.
 TEST(SimulateStep, FewStepsSayWhatManySayWhereStepsRepeat) {
   const auto repeats = [](const ArmUnderTest& arm) {
     return RunsEverywhere(arm) && arm.traits.updates == Updates::kTogether &&
@@ -334,11 +336,11 @@ TEST(SimulateStep, FewStepsSayWhatManySayWhereStepsRepeat) {
     costs.codec.encode = costs.codec.decode = 1e-8;
     const auto few = SimulateStep(spec, buckets, costs);
     ASSERT_TRUE(few.ok()) << few.status();
-    for (NetworkPlan::Delay& link : costs.network.plan.links) link.jitter = 1;
+    costs.network.plan.everywhere.jitter = 1;
     const auto many = SimulateStep(spec, buckets, costs);
     ASSERT_TRUE(many.ok()) << many.status();
-    EXPECT_NEAR(few->step, many->step, 1e-6) << arm;
-    EXPECT_NEAR(few->exposed, many->exposed, 1e-6) << arm;
+    EXPECT_NEAR(few->step, many->step, 2e-3 * many->step) << arm;
+    EXPECT_NEAR(few->exposed, many->exposed, 2e-3 * many->step) << arm;
   }
 }
 
@@ -394,18 +396,83 @@ TEST(SimulateStep, ADelayedSumIsHiddenBehindTheNextStep) {
   }
 }
 
-// Beyond 16 processes messages leave a little late, so that many do at once.
-TEST(SimulateStep, ManyRanksTakeTheirFormulaWithinTwoPercent) {
+TEST(SimulateStep, ManyRanksTakeTheirFormulaToo) {
   const int32_t n = 64;
   const int64_t elements = int64_t{n} * 1024;
   const double bytes = elements * 4.0;
   const double volume = 2.0 * (n - 1) / n * bytes / kRate;
-  EXPECT_NEAR(CommunicationOf(SpecOf("ring", n), elements, 1) / (volume + 2 * (n - 1) * kLatency),
-              1.01, 0.01);
-  EXPECT_NEAR(CommunicationOf(SpecOf("direct", n), elements, 1) / (volume + 2 * kLatency), 1.01,
-              0.01);
-  EXPECT_NEAR(CommunicationOf(SpecOf("ps-sharded", n), elements, 1) / (volume + 2 * kLatency), 1.01,
-              0.01);
+  EXPECT_NEAR(CommunicationOf(SpecOf("ring", n), elements, 1), volume + 2 * (n - 1) * kLatency,
+              kRounding);
+  EXPECT_NEAR(CommunicationOf(SpecOf("direct", n), elements, 1), volume + 2 * kLatency, kRounding);
+  EXPECT_NEAR(CommunicationOf(SpecOf("ps-sharded", n), elements, 1), volume + 2 * kLatency,
+              kRounding);
+}
+
+// The ends of `steps` steps of every rank that is played, and the messages of all.
+struct Played {
+  std::vector<double> ends;
+  int64_t messages = 0;
+};
+
+absl::StatusOr<Played> PlayRanks(const RunSpec& spec, int32_t buckets_count, int64_t steps,
+                                 bool merged) {
+  const int32_t ranks = spec.training().workers();
+  const std::vector<Bucket> buckets = BucketsOf(int64_t{buckets_count} * ranks * 40, buckets_count);
+  Costs costs = CostsOf(spec, buckets.size());
+  costs.compute.compute = 0.001;
+  for (std::vector<int64_t>& rounds : costs.codec.rounds) rounds = {ranks * 12, ranks * 6};
+  const auto plan = PlanCluster(spec, buckets, costs, merged);
+  if (!plan.ok()) return plan.status();
+  const auto cluster = *SimulatedCluster::Create(spec, *plan, costs, /*drift=*/0);
+  EXPECT_EQ(cluster->workers(), merged ? 1 : ranks);
+  for (int32_t rank = 0; rank < cluster->workers(); ++rank) cluster->thread(rank).Run(steps, [] {});
+  EXPECT_TRUE(cluster->Run([] { return false; }).ok());
+  Played played;
+  for (int32_t rank = 0; rank < cluster->workers(); ++rank) {
+    for (const auto& step : cluster->thread(rank).steps()) played.ends.push_back(step.end);
+  }
+  played.messages = cluster->network().messages() * (merged ? ranks : 1);
+  return played;
+}
+
+void ExpectMergedIsExact(const RunSpec& spec, int32_t buckets) {
+  SCOPED_TRACE(absl::StrCat(spec.name(), " buckets=", buckets));
+  constexpr int64_t kSteps = 3;
+  const auto whole = PlayRanks(spec, buckets, kSteps, /*merged=*/false);
+  const auto merged = PlayRanks(spec, buckets, kSteps, /*merged=*/true);
+  ASSERT_TRUE(whole.ok() && merged.ok()) << merged.status();
+  ASSERT_EQ(merged->ends.size(), static_cast<size_t>(kSteps));
+  ASSERT_EQ(whole->ends.size(), static_cast<size_t>(kSteps) * spec.training().workers());
+  for (size_t i = 0; i < whole->ends.size(); ++i)
+    ASSERT_EQ(whole->ends[i], merged->ends[i % kSteps]) << i;
+  EXPECT_EQ(whole->messages, merged->messages);
+}
+
+// One rank that stands for all takes the steps of each, to the nanosecond.
+TEST(SimulatedCluster, AMergedRingTakesTheStepsOfRanksThatAreAllPlayed) {
+  for (const int32_t buckets : {1, 3}) ExpectMergedIsExact(SpecOf("ring", 256), buckets);
+}
+
+// And so do all that can be merged; the others say why not.
+TEST(SimulatedCluster, WhatIsMergedIsExactAndRanksWithDifferentPartsAreNot) {
+  const auto is_collective = [](const ArmUnderTest& arm) {
+    return RunsEverywhere(arm) && (!arm.traits.collective.empty() || arm.traits.gossip.has_value());
+  };
+  int merged = 0, refused = 0;
+  for (const std::string& arm : ArmsThat(is_collective)) {
+    const RunSpec spec = SpecOf(arm, 8);
+    const absl::Status status = PlayRanks(spec, 4, /*steps=*/1, /*merged=*/true).status();
+    if (status.ok()) {
+      ExpectMergedIsExact(spec, 4);
+      ++merged;
+      continue;
+    }
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented) << arm;
+    EXPECT_THAT(std::string(status.message()), testing::HasSubstr("than worker/0")) << arm;
+    ++refused;
+  }
+  EXPECT_GT(merged, 0);
+  EXPECT_GT(refused, 0);
 }
 
 // Every arm that the program knows, with more buckets than may be in flight at once, comes to its
@@ -418,7 +485,7 @@ TEST(SimulateStep, NoArmStandsStill) {
       const std::vector<Bucket> buckets = BucketsOf(30 * 1001, 30);
       Costs costs = CostsOf(spec, buckets.size());
       costs.compute.compute = 0.001;
-      costs.network.plan.links[0].jitter = 1000000;
+      costs.network.plan.links[{0, 0}].jitter = 1000000;
       const auto step = SimulateStep(spec, buckets, costs);
       ASSERT_TRUE(step.ok()) << arm.name << " N=" << n << ": " << step.status();
       // Where nobody keeps workers in step a step's computing drifts by 5 %.

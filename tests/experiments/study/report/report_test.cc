@@ -179,9 +179,8 @@ TEST(Tables, TextIsEscapedInEveryFormat) {
   const auto tables = MakeTables(comparisons);
   EXPECT_THAT(MarkdownText(comparisons, tables), HasSubstr("my_ring, 50% & \"more\" \\| &lt;b>"));
   const std::string latex = LatexText(comparisons, tables);
-  for (const char* part :
-       {"my\\_", "50\\%", "\\&\\allowbreak{} ", "''", "\\textbar{}", "\\textless{}",
-        "\\textgreater{}"}) {
+  for (const char* part : {"my\\_", "50\\%", "\\&\\allowbreak{} ", "''", "\\textbar{}",
+                           "\\textless{}", "\\textgreater{}"}) {
     EXPECT_THAT(latex, HasSubstr(part));
   }
   EXPECT_THAT(latex, HasSubstr("\\toprule"));

@@ -10,12 +10,16 @@ namespace ringmaster {
 namespace {
 
 TEST(ComputeText, IsReadAsItIsWritten) {
-  for (const std::string text : {"20ms", "0", "1.5s", "lognormal(20ms,0.3)"}) {
+  for (const std::string text : {"20ms", "0", "1.5s", "lognormal(20ms,0.3)", "measured",
+                                 "some/times.textproto", "lognormal(measured,0.1)"}) {
     const auto compute = ParseStepCompute(text);
     ASSERT_TRUE(compute.ok()) << compute.status();
     EXPECT_EQ(ToText(*compute), text);
   }
   EXPECT_EQ(ParseStepCompute(" lognormal( 20ms , 0.3)")->sigma, 0.3);
+  EXPECT_EQ(ParseStepCompute("20ms")->source, "");
+  EXPECT_EQ(ParseStepCompute("measured")->source, kMeasuredSource);
+  EXPECT_EQ(ParseStepCompute("lognormal(a.textproto,0.1)")->source, "a.textproto");
 }
 
 TEST(ComputeText, RefusesWhatIsNoTimeAndNamesIt) {
@@ -31,7 +35,7 @@ TEST(ComputeText, RefusesWhatIsNoTimeAndNamesIt) {
 }
 
 TEST(ComputeText, StretchIsDrawnByRankAndStepWithMeanOneAndItsDeviation) {
-  const StepCompute compute{absl::Milliseconds(1), 0.3};
+  const StepCompute compute{absl::Milliseconds(1), "", 0.3};
   double sum = 0, log_sum = 0, log_squares = 0;
   constexpr int kDraws = 20000;
   for (int step = 0; step < kDraws; ++step) {
@@ -47,7 +51,7 @@ TEST(ComputeText, StretchIsDrawnByRankAndStepWithMeanOneAndItsDeviation) {
   EXPECT_NE(compute.Stretch(1, 2, 3), compute.Stretch(2, 2, 3));
   EXPECT_NE(compute.Stretch(1, 2, 3), compute.Stretch(1, 3, 3));
   EXPECT_NE(compute.Stretch(1, 2, 3), compute.Stretch(1, 2, 4));
-  EXPECT_EQ((StepCompute{absl::Milliseconds(1), 0}).Stretch(1, 2, 3), 1);
+  EXPECT_EQ((StepCompute{absl::Milliseconds(1), "", 0}).Stretch(1, 2, 3), 1);
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 #include "experiments/study/simulate/simulated_run.h"
 
 #include <algorithm>
+#include <cmath>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -248,12 +250,119 @@ TEST(SimulatedRun, StepsOfSynchronousArmsTakeTheSlowestWorkersTime) {
     // 2 (N - 1) messages a step
     const RunSpec spec = OnNetwork(ArmOf("reduce-broadcast", base));
     SimulationOptions options;
-    options.compute = {absl::Seconds(100), known.sigma};  // beside which exchange is nothing
+    options.compute.mean = absl::Seconds(100);  // beside which exchange is nothing
+    options.compute.sigma = known.sigma;
     const RunRecord record = SimulateRun(spec, options);
     ASSERT_EQ(record.status(), "ok");
     // Three deviations of the mean of 300 maxima, each of which has one of up to 0.3.
     EXPECT_NEAR(record.simulation().virtual_seconds() / kSteps / 100, known.factor, 0.05);
   }
+}
+
+// What a viewer opens: each traced step, filled by its phases one after the other.
+TEST(SimulatedRun, TracesTheStepsThatAreAskedFor) {
+  for (const char* arm : {"ring", "async", "local-sgd"}) {
+    SCOPED_TRACE(arm);
+    RunSpec spec = OnNetwork(ArmOf(arm, SmallSpec(2, /*exact_sums=*/false)));
+    spec.mutable_output()->set_trace_steps(3);
+    SimulationOptions options;
+    options.compute.mean = absl::Milliseconds(5);
+    const RunRecord record = SimulateRun(spec, options);
+    ASSERT_EQ(record.status(), "ok");
+    const ProcessReport& process = record.reports(0);
+    ASSERT_EQ(process.traces_size(), 1);
+    const ThreadTrace& trace = process.traces(0);
+    EXPECT_EQ(trace.node(), "worker/0");
+    int steps = 0;
+    int64_t filled = 0, whole = 0;
+    for (const TraceSpan& span : trace.spans()) {
+      if (span.phase() != "step") {
+        filled += span.duration_ns();
+        continue;
+      }
+      whole += span.duration_ns();
+      const float step_ms = process.workers(0).step_ms(static_cast<int>(span.step()));
+      EXPECT_NEAR(1e-6 * static_cast<double>(span.duration_ns()), step_ms, 1e-4 * step_ms);
+      ++steps;
+    }
+    EXPECT_EQ(steps, 3);
+    EXPECT_NEAR(static_cast<double>(filled), static_cast<double>(whole), 100) << "rounding";
+    spec.mutable_output()->set_trace_steps(0);
+    EXPECT_EQ(SimulateRun(spec, options).reports(0).traces_size(), 0);
+  }
+}
+
+TEST(SimulatedRun, SaysHowMuchMemoryItTakesWhereThereIsTooLittle) {
+  const RunSpec spec = OnNetwork(ArmOf("ring", SmallSpec(4, /*exact_sums=*/false)));
+  SimulationOptions options;
+  EXPECT_TRUE(CheckSimulationMemory(spec, options, 1).ok()) << "time alone takes next to nothing";
+  options.learns = true;
+  EXPECT_TRUE(CheckSimulationMemory(spec, options, std::nullopt).ok());
+  EXPECT_TRUE(CheckSimulationMemory(spec, options, int64_t{1} << 40).ok());
+  const absl::Status little = CheckSimulationMemory(spec, options, 1);
+  EXPECT_EQ(little.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(absl::StrContains(little.message(), "with 4 workers of")) << little;
+  EXPECT_TRUE(absl::StrContains(little.message(), "use fewer workers")) << little;
+}
+
+// Chunks are rounded up to equal ones: of so few elements that is much, so bytes say how much.
+TEST(SimulatedRun, MergedSaysSoAndReportsEveryWorker) {
+  RunSpec base = SmallSpec(4, /*exact_sums=*/false);
+  base.mutable_training()->set_bucket_bytes(1 << 30);
+  const RunSpec spec = OnNetwork(ArmOf("ring", base));
+  SimulationOptions options;
+  options.compute.mean = absl::Milliseconds(5);
+  const RunRecord whole = SimulateRun(spec, options);
+  options.merges = true;
+  ASSERT_TRUE(CheckSimulatable(spec, options).ok());
+  const RunRecord merged = SimulateRun(spec, options);
+  ASSERT_EQ(merged.status(), "ok");
+  EXPECT_EQ(whole.simulation().merged_workers(), 0);
+  EXPECT_EQ(merged.simulation().merged_workers(), 4);
+  EXPECT_EQ(merged.simulation().messages(), whole.simulation().messages());
+  ASSERT_EQ(merged.reports_size(), whole.reports_size());
+  const double rounded_up = static_cast<double>(ReportOf(merged, 0).payload_bytes_up()) /
+                            static_cast<double>(ReportOf(whole, 0).payload_bytes_up());
+  EXPECT_GE(rounded_up, 1 - 1e-3);
+  EXPECT_NEAR(merged.simulation().virtual_seconds() / whole.simulation().virtual_seconds(), 1,
+              std::abs(rounded_up - 1) + 1e-3);
+  for (int32_t rank = 0; rank < 4; ++rank)
+    EXPECT_EQ(ReportOf(merged, rank).step_ms_size(), spec.training().steps());
+}
+
+TEST(SimulatedRun, WorkersThatDifferAreNotMerged) {
+  const auto why = [](const RunSpec& spec, const SimulationOptions& options) {
+    const absl::Status status = CheckSimulatable(spec, options);
+    EXPECT_FALSE(status.ok());
+    EXPECT_TRUE(absl::StrContains(status.message(), "--merge"));
+    return std::string(status.message());
+  };
+  const RunSpec base = SmallSpec(4, /*exact_sums=*/false);
+  const RunSpec ring = OnNetwork(ArmOf("ring", base));
+  SimulationOptions options;
+  options.merges = true;
+  EXPECT_TRUE(CheckSimulatable(ring, options).ok());
+  EXPECT_TRUE(absl::StrContains(why(OnNetwork(ArmOf("ps", base)), options), "strategy"));
+  RunSpec spec = ring;
+  spec.mutable_training()->add_slowdowns()->set_factor(2);
+  EXPECT_TRUE(absl::StrContains(why(spec, options), "slowed down"));
+  spec = ring;
+  spec.mutable_transport()->mutable_network()->set_jitter_ms(1);
+  EXPECT_TRUE(absl::StrContains(why(spec, options), "jitter"));
+  spec = ring;
+  spec.mutable_transport()->mutable_network()->mutable_racks()->set_workers_each(2);
+  EXPECT_TRUE(absl::StrContains(why(spec, options), "rack"));
+  spec = ring;
+  spec.mutable_transport()->mutable_network()->add_nodes()->set_node("worker/1");
+  EXPECT_TRUE(absl::StrContains(why(spec, options), "nodes"));
+  spec = ring;
+  spec.mutable_transport()->mutable_network()->add_links()->set_from("worker/1");
+  EXPECT_TRUE(absl::StrContains(why(spec, options), "links"));
+  options.compute.sigma = 0.3;
+  EXPECT_TRUE(absl::StrContains(why(ring, options), "--compute"));
+  options.compute.sigma = 0;
+  options.learns = true;
+  EXPECT_TRUE(absl::StrContains(why(ring, options), "--learn"));
 }
 
 TEST(SimulatedRun, EndsAtTheFirstMarkWithTheAccuracy) {

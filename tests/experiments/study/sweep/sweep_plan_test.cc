@@ -132,10 +132,10 @@ TEST(SweepPlan, ACellOfOtherFilesIsAnotherCellAndOneThatReadsNoneIsNot) {
   RunSpec spec = plan->cells[0].spec;
   RunInputs weights;
   weights.set_init_weights("cccccccccccc");
-  EXPECT_NE(CellId(spec, weights), CellId(spec, RunInputs()));
+  EXPECT_NE(CellId(spec, weights, ""), CellId(spec, RunInputs(), ""));
   spec.mutable_data()->set_name("synthetic");
-  EXPECT_EQ(CellId(spec, Reading("aaaaaaaaaaaa")), CellId(spec, RunInputs()));
-  EXPECT_NE(CellId(spec, weights), CellId(spec, RunInputs()));
+  EXPECT_EQ(CellId(spec, Reading("aaaaaaaaaaaa"), ""), CellId(spec, RunInputs(), ""));
+  EXPECT_NE(CellId(spec, weights, ""), CellId(spec, RunInputs(), ""));
 }
 
 TEST(SweepPlan, NamesTheCellWhoseFilesCannotBeRead) {
