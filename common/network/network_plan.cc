@@ -13,7 +13,7 @@ namespace {
 
 constexpr double kBytesPerNanosecond = 1e-9;
 
-// Puts each process into its rack, .
+// Puts each process into its rack.
 void PlanRacks(const NetworkShape::Racks& racks, const std::vector<std::vector<NodeId>>& processes,
                NetworkPlan* plan) {
   RM_CHECK(racks.workers_each > 0);

@@ -28,8 +28,7 @@ std::vector<std::vector<NodeId>> PlaceNodes(const RunSpec& spec) {
     processes[process].push_back(node);
   };
   for (int32_t rank = 0; rank < traits.workers; ++rank) place({Role::kWorker, rank});
-  for (int32_t server = 0; server < traits.servers; ++server)
-    place({Role::kServer, server});
+  for (int32_t server = 0; server < traits.servers; ++server) place({Role::kServer, server});
   return processes;
 }
 
@@ -44,9 +43,12 @@ void NameProcess(const std::vector<NodeId>& nodes) {
   RenameProcess(absl::StrCat("ringmaster: ", names), absl::StrCat("rm:", names));
 }
 
-bool AreColocated(const RunSpec& spec, NodeId a, NodeId b) {
-  const SchemeTraits traits = TraitsOf(spec);
+bool AreColocated(const SchemeTraits& traits, NodeId a, NodeId b) {
   return PlaceOf(traits, a) == PlaceOf(traits, b);
+}
+
+bool AreColocated(const RunSpec& spec, NodeId a, NodeId b) {
+  return AreColocated(TraitsOf(spec), a, b);
 }
 
 }  // namespace ringmaster

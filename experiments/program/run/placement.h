@@ -10,6 +10,7 @@
 namespace ringmaster {
 
 class RunSpec;
+struct SchemeTraits;
 
 // Which nodes live in which process, by process index: workers in rank order, a co-located server
 // beside the worker of its index, dedicated servers in processes of their own after all workers.
@@ -29,6 +30,8 @@ void NameProcess(const std::vector<NodeId>& nodes);
 // Whether two nodes share a place, so that what they exchange is no traffic: a server and the
 // worker it lives beside.
 bool AreColocated(const RunSpec& spec, NodeId a, NodeId b);
+// The same of a spec with these traits, which cost more than the answer.
+bool AreColocated(const SchemeTraits& traits, NodeId a, NodeId b);
 
 }  // namespace ringmaster
 

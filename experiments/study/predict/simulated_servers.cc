@@ -47,7 +47,7 @@ absl::StatusOr<PartsPlan> PlanParts(const RunSpec& spec, absl::Span<const Bucket
   for (int32_t rank = 0; rank < traits.workers; ++rank) {
     std::vector<bool>& of_rank = plan.colocated.emplace_back();
     for (int32_t server = 0; server < traits.servers; ++server)
-      of_rank.push_back(traits.servers_beside_workers && rank == server);
+      of_rank.push_back(AreColocated(traits, {Role::kWorker, rank}, {Role::kServer, server}));
   }
   plan.worker_process.resize(traits.workers);
   plan.server_process.resize(traits.servers);

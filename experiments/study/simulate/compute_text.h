@@ -29,6 +29,7 @@ struct StepCompute {
 absl::StatusOr<StepCompute> ParseStepCompute(absl::string_view text);
 
 inline constexpr char kMeasuredSource[] = "measured";
+inline constexpr char kComputeWhenNobodySays[] = "20ms";
 
 // The times of the file that is the compute's source, as far as it can be read; absent: it has no
 // file. Errors as LoadTextproto's (common/config/textproto.h).

@@ -10,6 +10,7 @@
 #include "common/config/arms.h"
 #include "common/config/override.h"
 #include "common/formats/json.h"
+#include "experiments/study/simulate/compute_text.h"
 #include "experiments/study/sweep/range.h"
 
 namespace ringmaster {
@@ -17,8 +18,6 @@ namespace {
 
 constexpr char kArm[] = "arm";
 constexpr char kCompute[] = "compute";
-// As `ringmaster simulate` has it.
-constexpr char kComputeWhenNobodySays[] = "20ms";
 constexpr size_t kCellsMax = 100000;
 
 // An axis as what it does: each point sets one or more fields of the cells that meet `when`.

@@ -53,7 +53,7 @@ struct SweepOptions {
   const std::atomic<bool>* interrupted = nullptr;
   // Makes a cell's run, telling how far it is; absent: RunArm does.
   std::function<RunRecord(const PlannedCell& cell, const RunSpec& spec,
-                          const std::function<void(const ArmProgress&)>& progress)>
+                          const ProgressSink& progress)>
       run;
   // Says what a run will take, before it runs; absent: nobody asks. Unimplemented where it cannot:
   // the run goes ahead without. Any other error ends the sweep.

@@ -5,7 +5,6 @@
 #include <set>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -16,6 +15,7 @@
 #include "experiments/study/results/machines.h"
 #include "experiments/study/results/statistics.h"
 #include "experiments/study/results/summary.h"
+#include "experiments/study/simulate/compute_text.h"
 #include "experiments/study/sweep/equal_bytes.h"
 #include "proto/run_record.pb.h"
 
@@ -195,7 +195,7 @@ bool IsWithoutChance(const PlannedCell& cell, const Trials& trials) {
   const auto& slowdowns = cell.spec.training().slowdowns();
   return !trials.empty() && trials.begin()->second->has_simulation() &&
          !trials.begin()->second->simulation().learns() &&
-         !absl::StartsWith(cell.compute, "lognormal") &&
+         ParseStepCompute(cell.compute)->sigma == 0 &&
          std::none_of(slowdowns.begin(), slowdowns.end(),
                       [](const SlowdownSpec& slowdown) { return slowdown.has_random(); });
 }

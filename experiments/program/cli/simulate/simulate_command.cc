@@ -236,7 +236,7 @@ void DeclareSimulate(Command program, Action* action) {
                        absl::StrJoin(ArmsWhenNobodySays(), ","), "]; `ringmaster list` has more"))
       .Commas()
       .Takes("LIST");
-  flags->compute = "20ms";
+  flags->compute = kComputeWhenNobodySays;
   command
       .AddOption("--compute", &flags->compute,
                  "what a worker computes in a step: a time; measured, of one worker alone on this "

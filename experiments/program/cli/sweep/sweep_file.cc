@@ -137,7 +137,7 @@ absl::Status UseTuned(const std::vector<TunedArm>& tuned, LoadedSweep* sweep) {
 
 RunRecord SimulateCell(const SweepSpec& sweep, const PlannedCell& cell, const RunSpec& spec,
                        int32_t threads, const std::atomic<bool>* interrupted,
-                       const std::function<void(const ArmProgress&)>& progress) {
+                       const ProgressSink& progress) {
   const MonotonicTime begin = MonotonicNow();
   const absl::StatusOr<std::unique_ptr<CellSimulation>> simulation = SimulationOf(sweep, cell);
   if (!simulation.ok()) {  // its file has changed since

@@ -3,7 +3,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -39,7 +38,7 @@ absl::Status UseTuned(const std::vector<TunedArm>& tuned, LoadedSweep* sweep);
 // LoadSweep. `threads` compute gradients; `interrupted` may be set from elsewhere to end it.
 RunRecord SimulateCell(const SweepSpec& sweep, const PlannedCell& cell, const RunSpec& spec,
                        int32_t threads, const std::atomic<bool>* interrupted,
-                       const std::function<void(const ArmProgress&)>& progress);
+                       const ProgressSink& progress);
 
 // The folder, below that of a store, in which runs that only choose values are kept.
 std::string TuningFolder(const std::string& store);
