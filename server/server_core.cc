@@ -143,6 +143,12 @@ absl::Status ServerCore::OnRequest(int32_t worker, const PullNote& request,
     return absl::OkStatus();
   }
   if (request.mark >= 0) return SendCopy(worker, request.mark, actions);
+  if (request.kept_step >= 0) {
+    Send(worker, {MessageKind::kPull, 0, 0, peer.pulls}, actions);
+    ++peer.pulls;
+    ExpectRequest(worker, actions);
+    return absl::OkStatus();
+  }
   if (plan_.answers_pushes && !request.drain) {
     return absl::InvalidArgumentError(
         absl::StrCat("pull from worker/", worker, " at clock ", request.clock,

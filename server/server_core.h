@@ -60,8 +60,9 @@ struct ServerAction {
               // `tag.bucket`
     // Message `tag` to `worker`. kWeights, kDrain: the part's weights, from the shard itself where
     // pushes are answered without a copy, else from the worker's copy; the note is their version.
-    // kPull: no bytes, the end of a pull's answer; its note is for the caller, who has a clock: how
-    // many microseconds have passed since the request.
+    // kPull: no bytes, the end of an answer; its note is for the caller, who has a clock: how many
+    // microseconds have passed since the request, or, where `mark` is one, since the mark's last
+    // part was updated.
     kSend,
   };
   Kind kind = Kind::kExpect;
@@ -111,7 +112,8 @@ class ServerCore {
   // A request that was expected has arrived. REQUIRES: nothing IsSending to the worker, unless it
   // says farewell or asks for a mark's copy, and what was sent to the worker from an earlier mark's
   // copy has left. A copy is given up when every worker has asked for a later one, or said
-  // farewell. InvalidArgument: a second farewell, or a pull that is no drain where pushes are
+  // farewell. A request for a checkpoint is only answered: the caller keeps Give before.
+  // InvalidArgument: a second farewell, or a pull that is no drain where pushes are
   // answered. FailedPrecondition: the mark's copy is not complete, or given up. Otherwise errors as
   // of ShardCore::OnPull.
   absl::Status OnRequest(int32_t worker, const PullNote& request,

@@ -29,6 +29,14 @@ int64_t StepOf(const PullNote& request) {
   return request.drain || request.farewell || request.mark >= 0 ? -1 : request.clock - 1;
 }
 
+// The worker's step at whose end the exchange of that number is made (worker_core.h), which is what
+// it records the exchange under; -1: none. A drain that pushes fewer steps has one that is never
+// made.
+int64_t TracedStep(int64_t exchange, const ServingPlan& plan) {
+  const int64_t steps = std::max(1, plan.shard.steps_per_push);
+  return exchange < 0 ? -1 : (exchange + 1) * steps - 1;
+}
+
 absl::Span<const float> AsFloats(absl::Span<const std::byte> bytes) {
   return absl::MakeConstSpan(reinterpret_cast<const float*>(bytes.data()),
                              bytes.size() / sizeof(float));
@@ -182,13 +190,17 @@ absl::Status ShardService::Serve(const Expected& what) {
     message.step = core_.push_step(what.worker, what.part) - 1;
     message.payload_bytes = payload_bytes;
   }
+  const int64_t exchange = message.step;
+  message.step = TracedStep(exchange, core_.plan());
   traces_->shard.AddReceived(message, arrival_);
-  AddSpan(KindName(message.tag.kind), message.step, what.part, arrival_);
+  AddSpan(KindName(message.tag.kind), exchange, what.part, arrival_);
   return absl::OkStatus();
 }
 
-void ShardService::AddSpan(const char* name, int64_t step, int32_t part, Clock::time_point begin) {
-  if (traces_ != nullptr) traces_->shard.AddSpan(name, step, part, begin, Clock::now());
+void ShardService::AddSpan(const char* name, int64_t exchange, int32_t part,
+                           Clock::time_point begin) {
+  if (traces_ == nullptr) return;
+  traces_->shard.AddSpan(name, TracedStep(exchange, core_.plan()), part, begin, Clock::now());
 }
 
 absl::Status ShardService::OnPush(int32_t worker, int32_t part) {
@@ -246,7 +258,16 @@ absl::Status ShardService::OnPull(int32_t worker) {
   peer.asked_at = Clock::now();
   if (!peer.request.farewell) RM_RETURN_IF_ERROR(FinishReply(worker));
   RM_RETURN_IF_ERROR(FinishCopy(worker));
+  if (peer.request.kept_step >= 0) RM_RETURN_IF_ERROR(Keep(peer.request.kept_step));
   return core_.OnRequest(worker, peer.request, &actions_);
+}
+
+absl::Status ShardService::Keep(int64_t step) const {
+  if (!keeper_) return absl::OkStatus();
+  absl::StatusOr<State> state = Give();
+  if (!state.ok()) return Annotate(state.status(), absl::StrCat("checkpoint at step ", step));
+  keeper_(step, *std::move(state), Report());
+  return absl::OkStatus();
 }
 
 absl::Status ShardService::Perform() {
@@ -291,8 +312,8 @@ void ShardService::CopyWeights(int32_t worker, const Tag& tag) {
     return;
   }
   if (traces_ != nullptr && peer.asked_at < arrival_) {
-    traces_->parked[worker].AddSpan("parked", StepOf(peer.request), -1, peer.asked_at,
-                                    Clock::now());
+    traces_->parked[worker].AddSpan("parked", TracedStep(StepOf(peer.request), core_.plan()), -1,
+                                    peer.asked_at, Clock::now());
   }
   Note(-1 - worker);
   if (down_ != nullptr && !peer.request.drain) return;
@@ -338,8 +359,8 @@ absl::Status ShardService::Send(const ServerAction& action, int64_t step) {
   const NodeId to{Role::kWorker, action.worker};
   Tag tag = action.tag;
   if (tag.kind == MessageKind::kPull) {
-    tag.note =
-        std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - peer.asked_at).count();
+    const Clock::time_point since = action.mark >= 0 ? mark_times_[action.mark] : peer.asked_at;
+    tag.note = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - since).count();
   }
   RM_ASSIGN_OR_RETURN(const absl::Span<const std::byte> bytes, PayloadFor(action));
   const Clock::time_point time = Clock::now();  // the worker may have it before the call returns
@@ -349,8 +370,10 @@ absl::Status ShardService::Send(const ServerAction& action, int64_t step) {
   } else {
     peer.sends[tag.kind == MessageKind::kPull ? parts_.size() : tag.bucket] = op;
   }
-  if (traces_ != nullptr)
-    traces_->shard.AddSent({to, tag, step, static_cast<int64_t>(bytes.size())}, time);
+  if (traces_ != nullptr) {
+    traces_->shard.AddSent(
+        {to, tag, TracedStep(step, core_.plan()), static_cast<int64_t>(bytes.size())}, time);
+  }
   return absl::OkStatus();
 }
 
@@ -379,20 +402,31 @@ absl::Status ShardService::FinishCopy(int32_t worker) {
 }
 
 ServerReport ShardService::Report() const {
-  ServerReport report;
+  ServerReport report = before_;
   report.set_index(index_);
-  for (int64_t count : core_.shard().staleness_histogram()) report.add_staleness_histogram(count);
+  const absl::Span<const int64_t> histogram = core_.shard().staleness_histogram();
+  for (size_t staleness = 0; staleness < histogram.size(); ++staleness) {
+    if (static_cast<int>(staleness) == report.staleness_histogram_size())
+      report.add_staleness_histogram(0);
+    int64_t& count = (*report.mutable_staleness_histogram())[static_cast<int>(staleness)];
+    count += histogram[staleness];
+  }
   report.set_updates(std::accumulate(core_.shard().versions().begin(),
                                      core_.shard().versions().end(), int64_t{0}));
+  report.clear_mark_ns();
   for (const Clock::time_point time : mark_times_)
     report.add_mark_ns(std::chrono::nanoseconds(time.time_since_epoch()).count());
   report.mutable_arrivals()->Add(arrivals_.begin(), arrivals_.end());
-  report.set_dropped_contributions(core_.shard().dropped());
+  report.set_dropped_contributions(before_.dropped_contributions() + core_.shard().dropped());
   if (down_ != nullptr) {
     const std::vector<int64_t>& bytes = down_->encoded_bytes();
-    report.mutable_encoded_bytes_down()->Add(bytes.begin(), bytes.end());
+    for (size_t worker = 0; worker < bytes.size(); ++worker) {
+      if (static_cast<int>(worker) == report.encoded_bytes_down_size())
+        report.add_encoded_bytes_down(0);
+      (*report.mutable_encoded_bytes_down())[static_cast<int>(worker)] += bytes[worker];
+    }
   }
-  report.set_busy_ms(std::chrono::duration<double, std::milli>(busy_).count());
+  report.set_busy_ms(before_.busy_ms() + std::chrono::duration<double, std::milli>(busy_).count());
   return report;
 }
 

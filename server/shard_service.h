@@ -2,6 +2,7 @@
 #define RINGMASTER_SERVER_SHARD_SERVICE_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -51,6 +52,15 @@ class ShardService {
   absl::Status Take(const State& state);
   absl::StatusOr<State> Give() const;
 
+  // Gets the service's state, and what it has reported so far, when a worker asks for a checkpoint
+  // before `step`; by the thread in Run, and the worker waits for it. Before Run; absent: nobody
+  // wants them.
+  using Keeper = std::function<void(int64_t step, State state, const ServerReport& report)>;
+  void SetKeeper(Keeper keeper) { keeper_ = std::move(keeper); }
+  // What it had reported when the state was given that it took: is part of its own report. Before
+  // Run.
+  void ReportAfter(const ServerReport& before) { before_ = before; }
+
   // Serves until all workers are done. A server waits for its workers without a deadline of its
   // own: workers watch their own waits, the control plane watches heartbeats, and an abort of the
   // transport ends this one with its status.
@@ -95,6 +105,8 @@ class ShardService {
   absl::Status Serve(const Expected& what);
   absl::Status OnPush(int32_t worker, int32_t part);
   absl::Status OnPull(int32_t worker);
+  // Has the state before `step` kept.
+  absl::Status Keep(int64_t step) const;
   // Does what the core has asked for.
   absl::Status Perform();
   absl::Status Expect(int32_t worker, const Tag& tag);
@@ -122,8 +134,8 @@ class ShardService {
   absl::Status FinishCopy(int32_t worker);
   // Keeps what was done (ServerReport.arrivals), while there is room.
   void Note(int32_t arrival);
-  // Records a stretch of this thread's time, up to now.
-  void AddSpan(const char* name, int64_t step, int32_t part, Clock::time_point begin);
+  // Records a stretch of this thread's time, up to now, of the exchange of that number.
+  void AddSpan(const char* name, int64_t exchange, int32_t part, Clock::time_point begin);
 
   const int32_t index_;
   const int32_t servers_;
@@ -144,6 +156,8 @@ class ShardService {
   std::vector<int32_t> arrivals_;  // ServerReport's; nothing where updates come together
   Clock::duration busy_{};
   std::vector<Clock::time_point> mark_times_;  // by mark: when the last part has passed it
+  Keeper keeper_;
+  ServerReport before_;
   ServerTraces* const traces_;
   Clock::time_point arrival_;  // of what is served
 };

@@ -201,9 +201,13 @@ absl::StatusOr<std::unique_ptr<Codec>> CreateCodecOf(const CodecSpec& spec,
       *kNoneCodec.create(CodecSpec()), std::move(codec), std::move(splits)));
 }
 
+int64_t SmallTensorElements(const CodecSpec& spec, const ParamLayout& layout, const Range& slice) {
+  return SplitOf(layout, spec.min_tensor_elements(), slice).floats;
+}
+
 int64_t MaxBytesOfSlice(const CodecSpec& spec, const Codec& codec, const ParamLayout& layout,
                         const Range& slice, int64_t steps) {
-  const int64_t floats = SplitOf(layout, spec.min_tensor_elements(), slice).floats;
+  const int64_t floats = SmallTensorElements(spec, layout, slice);
   const int64_t others = slice.count - floats;
   return steps * kFloatBytes * floats + (others == 0 ? 0 : MaxBytesOfSteps(codec, others, steps));
 }

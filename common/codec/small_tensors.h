@@ -21,6 +21,10 @@ namespace ringmaster {
 absl::StatusOr<std::unique_ptr<Codec>> CreateCodecOf(const CodecSpec& spec,
                                                      const ParamLayout& layout, int32_t parts);
 
+// Of `slice`, a range of the arena: how many elements go as floats because their tensors are small.
+// Pure, thread-safe.
+int64_t SmallTensorElements(const CodecSpec& spec, const ParamLayout& layout, const Range& slice);
+
 // The most bytes of one encoding of `slice`, a range of the arena, in each of the first `steps`
 // steps, all together: by a codec of CreateCodecOf(spec, layout, ...), of which `codec`, that of
 // CreateCodec(spec), is a part. Its lengths are these wherever those of `codec` are fixed.

@@ -186,6 +186,7 @@ constexpr int32_t kTraceSteps = 3;
 void ResolveOutput(bool evaluates, OutputSpec* output) {
   if (!evaluates) RM_DEFAULT(output, trace_steps, kTraceSteps);
   if (!output->dump_gradients().empty()) RM_DEFAULT(output, dump_gradient_steps, 10);
+  if (!output->checkpoints().empty()) RM_DEFAULT(output, checkpoints_kept, 2);
 }
 
 void ResolveLimits(LimitsSpec* limits) {

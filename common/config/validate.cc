@@ -373,6 +373,29 @@ bool CheckTransport(const RunSpec& spec, const KnownNames& known, Problems* prob
   return loopback;
 }
 
+void CheckCheckpoints(const TrainingSpec& training, const OutputSpec& output, Problems* problems) {
+  const int64_t every = training.checkpoint_every_steps(), step = output.resume_step();
+  if (training.has_checkpoint_every_steps())
+    problems->Range<int64_t>("training.checkpoint_every_steps", every, 1, int64_t{1} << 40);
+  if (!output.checkpoints().empty() && every == 0) {
+    problems->AddName("output.checkpoints", output.checkpoints(),
+                      "nothing says when they are made; set training.checkpoint_every_steps");
+  }
+  if (!output.checkpoints().empty())
+    problems->Range<int32_t>("output.checkpoints_kept", output.checkpoints_kept(), 1, 1000);
+  if (!output.has_resume_step()) return;
+  if (output.checkpoints().empty() || every == 0 || step % every != 0 || step <= 0 ||
+      step >= training.steps()) {
+    problems->Add("output.resume_step", step,
+                  "expected a multiple of training.checkpoint_every_steps within the run, and "
+                  "output.checkpoints, where it lies");
+  }
+  if (!output.dump_batches().empty()) {
+    problems->AddName("output.dump_batches", output.dump_batches(),
+                      "a run that goes on has not all batches; leave it out, or begin anew");
+  }
+}
+
 void CheckOutput(const RunSpec& spec, Problems* problems) {
   const OutputSpec& output = spec.output();
   problems->Range<int64_t>("output.trace_steps", output.trace_steps(), 0, 1000);
@@ -386,6 +409,7 @@ void CheckOutput(const RunSpec& spec, Problems* problems) {
                       "each worker has the averaged gradient of the share alone that it updates; "
                       "use all_reduce, which ends with the same gradients");
   }
+  CheckCheckpoints(spec.training(), output, problems);
   if (!output.dump_gradients().empty()) {
     problems->Range<int64_t>("output.dump_gradient_steps", output.dump_gradient_steps(), 1,
                              1 << 20);

@@ -45,6 +45,7 @@ std::vector<Range> ShardStatistics(absl::Span<const Range> parts,
 
 int64_t EncodePullNote(const PullNote& note) {
   if (note.mark >= 0) return int64_t{note.mark} * 4 + 3;
+  if (note.kept_step >= 0) return (-1 - note.kept_step) * 4 + 3;
   return note.clock * 4 + (note.drain ? 1 : 0) + (note.farewell ? 2 : 0);
 }
 
@@ -63,8 +64,19 @@ PushNote DecodePushNote(int64_t note) {
 }
 
 PullNote DecodePullNote(int64_t note) {
-  if ((note & 3) == 3) return {0, false, false, static_cast<int32_t>(note >> 2)};
-  return {note >> 2, (note & 1) != 0, (note & 2) != 0};
+  PullNote pull;
+  if ((note & 3) == 3) {
+    if (note < 0) {
+      pull.kept_step = -1 - (note >> 2);
+    } else {
+      pull.mark = static_cast<int32_t>(note >> 2);
+    }
+    return pull;
+  }
+  pull.clock = note >> 2;
+  pull.drain = (note & 1) != 0;
+  pull.farewell = (note & 2) != 0;
+  return pull;
 }
 
 }  // namespace ringmaster

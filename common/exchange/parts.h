@@ -32,13 +32,14 @@ std::vector<Range> ShardStatistics(absl::Span<const Range> parts,
                                    absl::Span<const Range> statistics);
 
 // What a pull request says in its note: the worker's clock, and whether it waits for all updates of
-// earlier clocks (Drain). A worker that asks for the copy of a mark (common/config/describe.h),
-// or is done, says so instead.
+// earlier clocks (Drain). A worker that asks for the copy of a mark (common/config/describe.h) or
+// for a checkpoint, or is done, says so instead.
 struct PullNote {
   int64_t clock = 0;
   bool drain = false;
   bool farewell = false;
-  int32_t mark = -1;  // 0 or more: it asks for that copy
+  int32_t mark = -1;       // 0 or more: it asks for that copy
+  int64_t kept_step = -1;  // 0 or more: the server is to keep its state before that step
 };
 int64_t EncodePullNote(const PullNote& note);
 PullNote DecodePullNote(int64_t note);

@@ -52,8 +52,9 @@ void State::AddIntegers(absl::string_view name, absl::Span<const int64_t> values
 
 void State::AddInteger(absl::string_view name, int64_t value) { Add(name, value); }
 
-void State::AddPart(absl::string_view name, const State& part) {
-  for (const Entry& entry : part.entries_) Add(absl::StrCat(name, "/", entry.name), entry.value);
+void State::AddPart(absl::string_view name, State part) {
+  for (Entry& entry : part.entries_)
+    Add(absl::StrCat(name, "/", entry.name), std::move(entry.value));
 }
 
 State State::TakePart(absl::string_view name) {

@@ -34,7 +34,7 @@ class State {
   void AddIntegers(absl::string_view name, absl::Span<const int64_t> values);
   void AddInteger(absl::string_view name, int64_t value);
   // All entries of `part`, what an object inside keeps, as "name/...".
-  void AddPart(absl::string_view name, const State& part);
+  void AddPart(absl::string_view name, State part);
 
   // Takes out what AddPart has added under this name; empty where there is nothing.
   State TakePart(absl::string_view name);

@@ -74,6 +74,19 @@ TEST_F(FullDisk, UnderTheWeightsIsToldWithTheirPath) {
                                   HasSubstr(weights)));
 }
 
+TEST_F(FullDisk, UnderCheckpointsIsSaidOnceAndTheRunEndsWell) {
+  Fill(8192);
+  const Finished finished = RunProgram(
+      SmallRun("compare", {"--arms", "single", "--steps", "600", "--out", NewFolder("out"), "--set",
+                           "model.mlp_hidden=100", "--checkpoint-every", "100", "--checkpoints",
+                           disk_ + "/checkpoints"}));
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  const std::string said = "no checkpoint of worker/0 at step ";
+  EXPECT_THAT(finished.err, AllOf(HasSubstr(said + "100"), HasSubstr("the disk is full"),
+                                  HasSubstr("training goes on")));
+  EXPECT_EQ(finished.err.find(said), finished.err.rfind(said)) << "it is said twice";
+}
+
 TEST_F(FullDisk, UnderAReportIsToldWithItsPath) {
   const std::string out = NewFolder("out");
   ASSERT_EQ(RunProgram(SmallRun("compare", {"--arms", "single,solo", "--steps", "3", "--out", out}))

@@ -13,8 +13,8 @@ namespace ringmaster {
 inline constexpr double kLenetBytes = 4.0 * 431080;
 
 // The entries in `--json` of the runs of `ringmaster compare` or `simulate` on lenet, by arm;
-// `more` comes last, and says with --emulate that nothing is computed. A run that fails is a
-// failure of the test, and has no entry.
+// `more` comes last, and says with --emulate that a `compare` computes nothing. A run that fails is
+// a failure of the test, and has no entry.
 std::map<std::string, nlohmann::json> ShapedRuns(const std::string& command,
                                                  const std::string& arms,
                                                  const std::vector<std::string>& more);

@@ -68,10 +68,11 @@ class NotingStrategy : public SyncStrategy {
   absl::Status Drain() override { return absl::OkStatus(); }
   WeightsView ModelWeights() const override { return link_.replica->weights(); }
   absl::StatusOr<MarkedModel> Recall(int32_t mark) override {
-    return MarkedModel{ModelWeights(), std::nullopt};
+    return MarkedModel{ModelWeights(), Clock::now()};
   }
   State Give() const override { return {}; }
   absl::Status Take(const State& state) override { return state.CopyTo({}); }
+  ExchangeReport Report() override { return {}; }
   ExchangeReport Finish() override { return {}; }
 
  private:

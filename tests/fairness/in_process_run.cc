@@ -18,8 +18,10 @@
 #include "common/transport/fabric.h"
 #include "common/transport/metered.h"
 #include "common/transport/traced.h"
+#include "experiments/program/run/node_checkpoints.h"
 #include "experiments/program/run/placement.h"
 #include "experiments/program/run/run_arm.h"
+#include "experiments/program/run/run_checkpoints.h"
 #include "experiments/program/run/worker_parts.h"
 #include "proto/run_record.pb.h"
 #include "server/shard_service.h"
@@ -37,6 +39,13 @@ ClaimRules ClaimsOf(const RunSpec& spec, int64_t first_step) {
   if (lots == 0) return {};
   const int32_t workers = spec.training().workers();
   return {first_step * workers, lots, workers};
+}
+
+std::vector<NodeId> AllNodes(const RunSpec& spec) {
+  std::vector<NodeId> nodes;
+  for (const auto& process : PlaceNodes(spec))
+    nodes.insert(nodes.end(), process.begin(), process.end());
+  return nodes;
 }
 
 // Barriers of threads, and the lots that they claim.
@@ -97,11 +106,14 @@ class Cluster {
   Cluster(const RunSpec& spec, const RunSeams& seams)
       : spec_(spec),
         seams_(seams),
-        conductor_(TrainingWorkers(spec),
-                   ClaimsOf(spec, seams.from == nullptr ? 0 : seams.from->step)),
+        conductor_(
+            TrainingWorkers(spec),
+            ClaimsOf(spec, seams.from == nullptr ? spec.output().resume_step() : seams.from->step)),
         workers_(TrainingWorkers(spec)) {}
 
   absl::StatusOr<std::vector<ProcessReport>> Run() {
+    RM_ASSIGN_OR_RETURN(checkpoints_,
+                        RunCheckpoints::Open(spec_, {AllNodes(spec_), true, NewToken(), "read"}));
     RM_RETURN_IF_ERROR(Prepare());
     std::vector<std::thread> threads;
     for (auto& service : services_) {
@@ -120,6 +132,7 @@ class Cluster {
       for (Worker& worker : workers_) worker.traces->AddTo(&report);
       for (const auto& traces : server_traces_) traces->AddTo(&report);
     }
+    AddCheckpointing(*checkpoints_, &report);
     *report.mutable_trace_clock() = ThisTraceClock({}, workers_[0].traces->started);
     return std::vector<ProcessReport>{report};
   }
@@ -147,6 +160,7 @@ class Cluster {
     std::unique_ptr<WorkerTraces> traces;
     std::unique_ptr<Transport> traced;
     std::unique_ptr<MeteredTransport> transport;
+    WorkerBefore before;
     std::unique_ptr<TrainingLoop> loop;
     WorkerProgress progress;
     WorkerReport report;
@@ -154,8 +168,7 @@ class Cluster {
 
   absl::Status Prepare() {
     ProcessAddress all;
-    for (const auto& process : PlaceNodes(spec_))
-      all.nodes.insert(all.nodes.end(), process.begin(), process.end());
+    all.nodes = AllNodes(spec_);
     FabricOptions options;
     options.name = "inproc";
     RM_ASSIGN_OR_RETURN(fabric_, CreateFabric(options));
@@ -171,6 +184,7 @@ class Cluster {
                                                server, fabric_->transport({Role::kServer, server}),
                                                Buffer::AllocateHost, server_traces_.back().get()));
       if (seams_.from != nullptr) RM_RETURN_IF_ERROR(service->Take(seams_.from->servers[server]));
+      RM_RETURN_IF_ERROR(ConnectServer(server, *checkpoints_, service.get()));
       services_.push_back(std::move(service));
     }
     return absl::OkStatus();
@@ -226,6 +240,7 @@ class Cluster {
       setup.first_step = seams_.from->step;
       setup.state = &seams_.from->workers[rank];
     }
+    RM_RETURN_IF_ERROR(ConnectWorker(worker.spec, *checkpoints_, &worker.before, &setup));
     setup.transport = worker.transport.get();
     setup.conductor = &conductor_;
     setup.progress = &worker.progress;
@@ -247,6 +262,7 @@ class Cluster {
 
   const RunSpec& spec_;
   const RunSeams& seams_;
+  std::unique_ptr<RunCheckpoints> checkpoints_;
   ThreadConductor conductor_;
   std::vector<float> initial_weights_;
   std::vector<Worker> workers_;

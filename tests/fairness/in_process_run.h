@@ -44,6 +44,7 @@ struct RunSeams {
 // Runs one resolved spec with everything real but the processes: all workers (the training loop,
 // kernels, model and data) and servers are threads here, on the in-process fabric, whatever launch
 // mode and transport the spec names. Metering counts as if nodes lived where the spec places them.
+// Checkpoints are kept, and gone on from, where the spec's output says, as by a single process.
 RunRecord RunInProcess(const RunSpec& spec, const RunSeams& seams = {});
 
 }  // namespace ringmaster

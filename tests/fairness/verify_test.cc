@@ -132,12 +132,15 @@ TEST(Verify, OtherWeightsInAnyRunFailTheTrajectoryOfItsGroup) {
   }
 }
 
-TEST(Verify, ClaimedWorkThatItsLogDoesNotExplainFails) {
-  const char* const what = "trajectory: N=3: claimed work, replayed";
-  const VerifyOutcome other = VerifyWith(LastWorkerOf(
-      "async N=3 claimed", [](WorkerReport* worker) { worker->set_weights_sha256("fedcba98"); }));
-  ASSERT_EQ(Failures(other).size(), 1u);
-  EXPECT_TRUE(absl::StartsWith(Failures(other)[0], what)) << Failures(other)[0];
+TEST(Verify, UpdatesOnArrivalThatTheirLogDoesNotExplainFail) {
+  const char* const what = "trajectory: N=3: updates on arrival, replayed";
+  // Whose work is claimed, and whose is dealt.
+  for (const char* run : {"async N=3 on arrival", "ssp N=3 on arrival"}) {
+    const VerifyOutcome other = VerifyWith(
+        LastWorkerOf(run, [](WorkerReport* worker) { worker->set_weights_sha256("fedcba98"); }));
+    ASSERT_EQ(Failures(other).size(), 1u) << run;
+    EXPECT_TRUE(absl::StartsWith(Failures(other)[0], what)) << Failures(other)[0];
+  }
   VerifyOptions options = RightOptions();
   options.replay = [](const RunRecord&) -> absl::StatusOr<std::vector<std::string>> {
     return absl::FailedPreconditionError("server/0 stands still");
@@ -146,9 +149,9 @@ TEST(Verify, ClaimedWorkThatItsLogDoesNotExplainFails) {
   ASSERT_EQ(Failures(none).size(), 1u);
   EXPECT_TRUE(absl::StartsWith(Failures(none)[0], what)) << Failures(none)[0];
   const VerifyOutcome twice = VerifyWith(LastWorkerOf(
-      "async N=3 claimed", [](WorkerReport* worker) { worker->set_batch_set_fingerprint(7); }));
+      "async N=3 on arrival", [](WorkerReport* worker) { worker->set_batch_set_fingerprint(7); }));
   ASSERT_EQ(Failures(twice).size(), 1u);
-  EXPECT_TRUE(absl::StartsWith(Failures(twice)[0], "data: N=3: who claims work"));
+  EXPECT_TRUE(absl::StartsWith(Failures(twice)[0], "data: N=3: who updates on arrival"));
 }
 
 TEST(Verify, ARunThatDoesNotRepeatFails) {

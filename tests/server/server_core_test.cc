@@ -116,6 +116,18 @@ TEST(ServerCore, OfElasticAveragingAnswersAPushAtOnceFromACopyAndADrainWithAllTh
   EXPECT_EQ(served.core->OnRequest(0, pull, &actions).code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST(ServerCore, AnswersARequestForACheckpointWithoutWeightsAndGoesOn) {
+  for (const auto consistency : {ParameterServerSpec::BSP, ParameterServerSpec::ASYNCHRONOUS}) {
+    Served served(consistency);
+    PullNote keep;
+    keep.kept_step = 300;
+    EXPECT_EQ(served.Ask(0, keep), "send 0 pull 0 0\nexpect 0 pull 0 1\n");
+    served.core->OnSent(0, 0);
+    EXPECT_FALSE(served.core->IsSending(0, 0));
+    EXPECT_EQ(served.Ask(0, keep), "send 0 pull 0 1\nexpect 0 pull 0 2\n");
+  }
+}
+
 TEST(ServerCore, WithBackupWorkersAnswersEveryPushOnceFromACopyAndALateOneAtOnce) {
   Served served(ParameterServerSpec::BSP, /*index=*/1, /*backups=*/1);
   EXPECT_EQ(served.Push(1, 0, 0),

@@ -66,9 +66,15 @@ def _with_headers(arguments):
     name = "precompiled"
     if (native.package_name() + "/").startswith("tests/"):
         name = "test_precompiled"
-    arguments["deps"] = arguments.get("deps", []) + ["//third_party/build:" + name + "_headers"]
-    include = ["-include", "third_party/build/" + name + ".h"]
-    arguments["copts"] = include + arguments.get("copts", [])
+    arguments["deps"] = arguments.get("deps", []) + select({
+        "//third_party/build:clang": [],
+        "//conditions:default": ["//third_party/build:" + name + "_headers"],
+    })
+    arguments["copts"] = select({
+        # It finds no .gch below bazel-out.
+        "//third_party/build:clang": [],
+        "//conditions:default": ["-include", "third_party/build/" + name + ".h"],
+    }) + arguments.get("copts", [])
     return arguments
 
 def cc_library(**arguments):

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <utility>
+#include <variant>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
@@ -50,6 +52,7 @@ BatchFeed::BatchFeed(const WorkerSetup& setup, const StepShape& shape, float gra
               setup.spec->data().augment()),
       lots_(LotPlanOf(setup, shape), setup.conductor, setup.progress),
       batch_logs_(shape.shares),
+      logged_(shape.shares),
       batches_(lots_.count_max() * shape.accumulate, DepthOf(*setup.spec),
                [this](int64_t k, Batch* batch) { return Fill(k, batch); }) {}
 
@@ -93,8 +96,7 @@ absl::StatusOr<BatchView> BatchFeed::Next(const MicroBatch& micro_batch) {
     const uint64_t fingerprint = BatchFingerprint(*host_batch, &batch_stream_);
     // The rank whose batch it is.
     RM_RETURN_IF_ERROR(outputs_.AddBatch(setup_.rank + micro_batch.share, host_batch->indices));
-    batch_logs_[micro_batch.share].Add(
-        {reinterpret_cast<const char*>(&fingerprint), sizeof(fingerprint)});
+    Log(micro_batch.share, fingerprint);
     batch_set_ += MixSeed(fingerprint, static_cast<uint64_t>(host_batch->number));
   }
   setup_.progress->Enter("upload");
@@ -102,6 +104,39 @@ absl::StatusOr<BatchView> BatchFeed::Next(const MicroBatch& micro_batch) {
   // The loss has the factor, so that no pass over the gradients is needed for it.
   return upload_.Upload(
       TrainingViewOf(setup_.spec->training().seed(), *host_batch, gradient_scale_));
+}
+
+void BatchFeed::Log(int32_t share, uint64_t fingerprint) {
+  batch_logs_[share].Add({reinterpret_cast<const char*>(&fingerprint), sizeof(fingerprint)});
+  if (setup_.keep) logged_[share].push_back(static_cast<int64_t>(fingerprint));
+}
+
+State BatchFeed::Give() const {
+  State state;
+  if (!setup_.keep) return state;
+  state.AddInteger("set", static_cast<int64_t>(batch_set_));
+  for (size_t share = 0; share < logged_.size(); ++share)
+    state.AddIntegers(absl::StrCat("of share ", share), logged_[share]);
+  return state;
+}
+
+absl::Status BatchFeed::Take(const State& state) {
+  for (const State::Entry& entry : state.entries()) {
+    if (entry.name == "set" && std::holds_alternative<int64_t>(entry.value)) {
+      batch_set_ = static_cast<uint64_t>(std::get<int64_t>(entry.value));
+      continue;
+    }
+    int32_t share = 0;
+    while (share < shares_ && entry.name != absl::StrCat("of share ", share)) ++share;
+    const auto* fingerprints = std::get_if<std::vector<int64_t>>(&entry.value);
+    if (share == shares_ || fingerprints == nullptr) {
+      return absl::InvalidArgumentError(absl::StrCat("the batches' state has \"", entry.name,
+                                                     "\", expected \"set\" and fingerprints of ",
+                                                     shares_, " shares"));
+    }
+    for (const int64_t fingerprint : *fingerprints) Log(share, static_cast<uint64_t>(fingerprint));
+  }
+  return absl::OkStatus();
 }
 
 void BatchFeed::Stop() {

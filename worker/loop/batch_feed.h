@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/base/fingerprint.h"
+#include "common/state/state.h"
 #include "common/trace/trace.h"
 #include "proto/record.pb.h"
 #include "worker/data/loader.h"
@@ -49,10 +50,16 @@ class BatchFeed {
   // Ends what makes batches ahead.
   void Stop();
 
+  // The fingerprints of all batches so far; empty where setup.keep is absent. Take: before the
+  // first batch, which comes after them.
+  State Give() const;
+  absl::Status Take(const State& state);
+
   // The fingerprints of the batches so far, by share. Once.
   void AddFingerprints(WorkerReport* report);
 
  private:
+  void Log(int32_t share, uint64_t fingerprint);
   // Makes batch k of this worker's.
   absl::Status Fill(int64_t k, Batch* batch);
 
@@ -70,8 +77,10 @@ class BatchFeed {
   std::optional<int64_t> lot_;  // of the batches being made
   FingerprintStream batch_stream_;
   std::vector<FingerprintStream> batch_logs_;  // by share: of the fingerprints of its batches
-  uint64_t batch_set_ = 0;                     // WorkerReport.batch_set_fingerprint
-  Prefetcher batches_;                         // last: its thread uses the loader
+  // By share: what batch_logs_ are of, where checkpoints are kept: a stream cannot be stored.
+  std::vector<std::vector<int64_t>> logged_;
+  uint64_t batch_set_ = 0;  // WorkerReport.batch_set_fingerprint
+  Prefetcher batches_;      // last: its thread uses the loader
 };
 
 }  // namespace ringmaster

@@ -4,6 +4,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
 #include "common/scheme/registry.h"
+#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 

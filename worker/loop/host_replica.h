@@ -15,10 +15,11 @@
 #include "common/state/state.h"
 #include "common/trace/trace.h"
 #include "common/update/update_rule.h"
-#include "proto/run_spec.pb.h"
 #include "worker/strategy/replica.h"
 
 namespace ringmaster {
+
+class RunSpec;
 
 // Weights in the host's memory, updated there.
 class HostReplica final : public Replica {

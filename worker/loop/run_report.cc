@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/fingerprint.h"
@@ -19,6 +20,28 @@ constexpr int64_t kReportedStepsReserved = 1 << 20;
 
 // Who asks and may go on takes some microseconds.
 constexpr Clock::duration kPauseMin = std::chrono::microseconds(100);
+
+void AddHalves(const HalfTally& tally, HalfCounts* halves) {
+  halves->set_elements(halves->elements() + tally.elements);
+  halves->set_zeros(halves->zeros() + tally.zeros);
+  halves->set_subnormals(halves->subnormals() + tally.subnormals);
+  halves->set_saturated(halves->saturated() + tally.saturated);
+  halves->set_infinities(halves->infinities() + tally.infinities);
+}
+
+void AddTraffic(const Traffic& traffic, WorkerReport* report) {
+  // What drains bring is no part of any step.
+  for (const auto& [kind, count] : traffic.sent) {
+    if (kind == MessageKind::kDrain) continue;
+    report->set_payload_bytes_up(report->payload_bytes_up() + count.payload_bytes);
+    report->set_header_bytes_up(report->header_bytes_up() + count.header_bytes);
+  }
+  for (const auto& [kind, count] : traffic.received) {
+    if (kind == MessageKind::kDrain) continue;
+    report->set_payload_bytes_down(report->payload_bytes_down() + count.payload_bytes);
+    report->set_header_bytes_down(report->header_bytes_down() + count.header_bytes);
+  }
+}
 
 }  // namespace
 
@@ -56,7 +79,7 @@ void RunReport::SetTimed(bool is_timed) {
 }
 
 void RunReport::Begin(Clock::time_point start) {
-  start_ = start;
+  start_ = start - before_;
   MarkCpu();
 }
 
@@ -114,46 +137,63 @@ double RunReport::TrainingSeconds(Clock::time_point moment) const {
 }
 
 void RunReport::AddExchange(const ExchangeReport& exchange) {
-  phase_ms_[static_cast<int>(Phase::kEncode)] += exchange.encode_ms;
-  phase_ms_[static_cast<int>(Phase::kExchange)] += exchange.exchange_ms;
-  phase_ms_[static_cast<int>(Phase::kReduce)] += exchange.reduce_ms;
-  for (int phase = 0; phase < kPhaseCount; ++phase) {
-    (*report_.mutable_phase_ms())[PhaseName(static_cast<Phase>(phase))] =
-        timed_steps_ > 0 ? phase_ms_[phase] / timed_steps_ : 0;
-  }
-  report_.set_timed_seconds(timed_ms_ / 1000);
-  report_.set_timed_steps(timed_steps_);
-  if (timed_steps_ > 0) report_.set_process_cpu_seconds(timed_cpu_seconds_);
-  report_.set_encoded_bytes_up(exchange.encoded_bytes);
-  report_.set_index_bytes_up(exchange.index_bytes);
-  report_.mutable_step_pulls()->Add(exchange.step_pulls.begin(), exchange.step_pulls.end());
-  for (const std::string& name : exchange.bucket_collectives) report_.add_bucket_collectives(name);
-  if (exchange.halves.elements > 0) {
-    HalfCounts* halves = report_.mutable_halves();
-    halves->set_elements(exchange.halves.elements);
-    halves->set_zeros(exchange.halves.zeros);
-    halves->set_subnormals(exchange.halves.subnormals);
-    halves->set_saturated(exchange.halves.saturated);
-    halves->set_infinities(exchange.halves.infinities);
-  }
-  if (exchange.consensus_distance.has_value())
-    report_.set_consensus_distance(*exchange.consensus_distance);
-  report_.set_engine(exchange.engine);
-  if (setup_.transport != nullptr && exchange.engine.empty()) AddTraffic();
+  AddTotals(exchange, traffic_, &report_);
 }
 
-void RunReport::AddTraffic() {
-  // What drains bring is no part of any step.
-  for (const auto& [kind, count] : traffic_.sent) {
-    if (kind == MessageKind::kDrain) continue;
-    report_.set_payload_bytes_up(report_.payload_bytes_up() + count.payload_bytes);
-    report_.set_header_bytes_up(report_.header_bytes_up() + count.header_bytes);
+void RunReport::GoOnFrom(const WorkerReport& before) {
+  report_.MergeFrom(before);
+  report_.set_kernel_target(setup_.kernels->target());
+  before_ = std::chrono::nanoseconds(SinceStartNs(before.training_seconds(), before.pauses()));
+  timed_ms_ = before.timed_seconds() * 1000;
+  timed_steps_ = before.timed_steps();
+  timed_cpu_seconds_ = before.process_cpu_seconds();
+  for (int phase = 0; phase < kPhaseCount; ++phase) {
+    const auto mean = before.phase_ms().find(PhaseName(static_cast<Phase>(phase)));
+    if (mean != before.phase_ms().end())
+      phase_ms_[phase] = mean->second * static_cast<double>(timed_steps_);
   }
-  for (const auto& [kind, count] : traffic_.received) {
-    if (kind == MessageKind::kDrain) continue;
-    report_.set_payload_bytes_down(report_.payload_bytes_down() + count.payload_bytes);
-    report_.set_header_bytes_down(report_.header_bytes_down() + count.header_bytes);
+  std::chrono::nanoseconds computed{0};
+  for (const int64_t since : before.computed_ns()) computed += std::chrono::nanoseconds(since);
+  last_computed_ = Clock::time_point(computed);
+}
+
+WorkerReport RunReport::SoFar(Clock::time_point moment, const ExchangeReport& exchange) const {
+  WorkerReport report = report_;
+  AddTotals(exchange, setup_.transport == nullptr ? Traffic() : setup_.transport->traffic(),
+            &report);
+  report.set_training_seconds(TrainingSeconds(moment));
+  if (timed_steps_ > 0) {
+    const double since = is_timed_ ? ProcessCpuSeconds() - cpu_mark_seconds_ : 0;
+    report.set_process_cpu_seconds(timed_cpu_seconds_ + since);
   }
+  // Said anew at the end.
+  report.clear_bucket_collectives();
+  return report;
+}
+
+void RunReport::AddTotals(const ExchangeReport& exchange, const Traffic& traffic,
+                          WorkerReport* report) const {
+  double phase_ms[kPhaseCount];
+  std::copy(std::begin(phase_ms_), std::end(phase_ms_), std::begin(phase_ms));
+  phase_ms[static_cast<int>(Phase::kEncode)] += exchange.encode_ms;
+  phase_ms[static_cast<int>(Phase::kExchange)] += exchange.exchange_ms;
+  phase_ms[static_cast<int>(Phase::kReduce)] += exchange.reduce_ms;
+  for (int phase = 0; phase < kPhaseCount; ++phase) {
+    (*report->mutable_phase_ms())[PhaseName(static_cast<Phase>(phase))] =
+        timed_steps_ > 0 ? phase_ms[phase] / timed_steps_ : 0;
+  }
+  report->set_timed_seconds(timed_ms_ / 1000);
+  report->set_timed_steps(timed_steps_);
+  if (timed_steps_ > 0) report->set_process_cpu_seconds(timed_cpu_seconds_);
+  report->set_encoded_bytes_up(report->encoded_bytes_up() + exchange.encoded_bytes);
+  report->set_index_bytes_up(report->index_bytes_up() + exchange.index_bytes);
+  report->mutable_step_pulls()->Add(exchange.step_pulls.begin(), exchange.step_pulls.end());
+  for (const std::string& name : exchange.bucket_collectives) report->add_bucket_collectives(name);
+  if (exchange.halves.elements > 0) AddHalves(exchange.halves, report->mutable_halves());
+  if (exchange.consensus_distance.has_value())
+    report->set_consensus_distance(*exchange.consensus_distance);
+  report->set_engine(exchange.engine);
+  if (setup_.transport != nullptr && exchange.engine.empty()) AddTraffic(traffic, report);
 }
 
 absl::Status RunReport::AddWeights(absl::Span<const float> weights) {

@@ -23,8 +23,15 @@ class RunReport {
   // Takes memory for the steps' figures. Both outlive it.
   RunReport(const WorkerSetup& setup, WorkerReport* report);
 
-  // Training began at `start`, its clock's beginning.
+  // Goes on from a report that SoFar has made, of a run that was stopped: its steps, marks, times
+  // and bytes are this run's. Before Begin.
+  void GoOnFrom(const WorkerReport& before);
+  // What GoOnFrom needs, while the run stands still since `moment`; `exchange`: all so far.
+  WorkerReport SoFar(Clock::time_point moment, const ExchangeReport& exchange) const;
+  // Training begins at `start`, its clock's beginning, or goes on where it was stopped.
   void Begin(Clock::time_point start);
+  // The clock's beginning: of a run that goes on, as if it had never been stopped.
+  Clock::time_point start() const { return start_; }
   // The next step, with what its phases were and its mean loss. `computed`: when it had its
   // gradients. Steps of the warm-up are not timed. Allocates nothing where the step is timed, but
   // for very long runs.
@@ -40,6 +47,8 @@ class RunReport {
   void AddLot(int64_t lot);
   // The next `steps` steps were not made: the others had ended them.
   void AddSkipped(int64_t steps) { report_.set_skipped_steps(report_.skipped_steps() + steps); }
+  // The step thread took so long for its part of a checkpoint.
+  void AddCheckpoint(double ms) { report_.add_checkpoint_ms(static_cast<float>(ms)); }
   // This worker has made its last step.
   void NoWorkIsLeft();
   // Training is over: what is computed and sent from here on is no part of it.
@@ -55,7 +64,9 @@ class RunReport {
   absl::Status AddWeights(absl::Span<const float> weights);
 
  private:
-  void AddTraffic();
+  // Puts the totals of all steps so far into `report`, beside those of runs before.
+  void AddTotals(const ExchangeReport& exchange, const Traffic& traffic,
+                 WorkerReport* report) const;
   void AddWait(const PhaseTimes& times, Clock::time_point computed);
   // Of the process from here on: what timed_cpu_seconds_ counts.
   void MarkCpu();
@@ -68,6 +79,7 @@ class RunReport {
   const int64_t global_batch_;
   bool is_timed_ = true;  // what SetTimed said
   Clock::time_point start_;
+  Clock::duration before_{};  // of the clock, until the run was stopped that this one goes on from
   Clock::time_point last_computed_;    // of the step before
   Traffic traffic_;                    // until End
   double phase_ms_[kPhaseCount] = {};  // totals over timed steps

@@ -1,14 +1,17 @@
 #include "worker/loop/training_loop.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/numeric/int128.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/base/partition.h"
 #include "common/base/status_macros.h"
-#include "common/config/describe.h"
 #include "common/scheme/registry.h"
 #include "worker/loop/gradient_encoder.h"
 #include "worker/loop/not_finite.h"
@@ -19,6 +22,16 @@ namespace {
 
 double Milliseconds(Clock::duration duration) {
   return std::chrono::duration<double, std::milli>(duration).count();
+}
+
+// After a run has been started anew, as at the beginning of a turn (TurnRules).
+constexpr int64_t kUntimedOfATurn = 3;
+
+// The first step after `step` before which a checkpoint is made.
+int64_t NextCheckpoint(const TrainingSpec& training, int64_t step) {
+  if (!training.has_checkpoint_every_steps()) return std::numeric_limits<int64_t>::max();
+  const int64_t every = training.checkpoint_every_steps();
+  return (step / every + 1) * every;
 }
 
 StepShape ShapeOf(const RunSpec& spec) {
@@ -43,7 +56,11 @@ TrainingLoop::TrainingLoop(const WorkerSetup& setup)
       gradient_scale_(GradientScaleOf(*setup.spec)),
       slowdown_(training_, setup.rank,
                 [conductor = setup.conductor] { return conductor->status(); }),
-      step_(setup.first_step) {}
+      step_(setup.first_step),
+      next_checkpoint_(NextCheckpoint(training_, setup.first_step)),
+      marks_(SampleMarks(*setup.spec)) {
+  while (HasPassed(next_mark_, setup.first_step)) ++next_mark_;
+}
 
 absl::StatusOr<std::unique_ptr<TrainingLoop>> TrainingLoop::Create(const WorkerSetup& setup) {
   std::unique_ptr<TrainingLoop> loop(new TrainingLoop(setup));
@@ -83,7 +100,9 @@ absl::Status TrainingLoop::Prepare() {
   }
   feed_ =
       std::make_unique<BatchFeed>(setup_, shape_, gradient_scale_, upload_, *outputs_, step_times_);
-  return absl::OkStatus();
+  if (setup_.state == nullptr) return absl::OkStatus();
+  State state = *setup_.state;
+  return feed_->Take(state.TakePart("batches"));
 }
 
 WorkerLink TrainingLoop::Link() {
@@ -109,11 +128,12 @@ WorkerLink TrainingLoop::Link() {
 absl::StatusOr<State> TrainingLoop::Give() const {
   State state;
   state.AddInteger("step", step_);
-  RM_ASSIGN_OR_RETURN(const State replica, replica_->Give());
-  RM_ASSIGN_OR_RETURN(const State gradients, delivery_->Give());
-  state.AddPart("replica", replica);
-  state.AddPart("gradients", gradients);
+  RM_ASSIGN_OR_RETURN(State replica, replica_->Give());
+  RM_ASSIGN_OR_RETURN(State gradients, delivery_->Give());
+  state.AddPart("replica", std::move(replica));
+  state.AddPart("gradients", std::move(gradients));
   state.AddPart("strategy", strategy_->Give());
+  state.AddPart("batches", feed_->Give());
   return state;
 }
 
@@ -124,10 +144,12 @@ absl::StatusOr<int64_t> TrainingLoop::StateBytes() const {
 
 absl::Status TrainingLoop::Take(const State& state) {
   State own = state;
+  own.TakePart("batches");  // of the feed, which is not there yet
   RM_RETURN_IF_ERROR(replica_->Take(own.TakePart("replica")));
   RM_RETURN_IF_ERROR(delivery_->Take(own.TakePart("gradients")));
   RM_RETURN_IF_ERROR(strategy_->Take(own.TakePart("strategy")));
   RM_RETURN_IF_ERROR(own.CopyTo({{"step", &step_}}));
+  untimed_until_ = step_ + kUntimedOfATurn;
   // Workers that claim their work have made unlike numbers of steps.
   if (claims_ ? step_ >= 0 : step_ == setup_.first_step) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
@@ -136,7 +158,8 @@ absl::Status TrainingLoop::Take(const State& state) {
 
 absl::Status TrainingLoop::Run(WorkerReport* report) {
   RunReport figures(setup_, report);
-  absl::Status status = Train(&figures);
+  if (setup_.report_before != nullptr) figures.GoOnFrom(*setup_.report_before);
+  absl::Status status = Train(&figures, report);
   if (status.ok()) status = Finish(&figures, report);
   feed_->Stop();
   if (status.ok()) return status;
@@ -146,18 +169,19 @@ absl::Status TrainingLoop::Run(WorkerReport* report) {
   return status;
 }
 
-absl::Status TrainingLoop::Train(RunReport* figures) {
+absl::Status TrainingLoop::Train(RunReport* figures, WorkerReport* report) {
   RM_RETURN_IF_ERROR(AwaitBarrier("start", *setup_.conductor, *setup_.progress));
   mark_ = Clock::now();
   figures->Begin(mark_);
-  if (setup_.traces != nullptr) setup_.traces->started = mark_;
+  if (setup_.traces != nullptr) setup_.traces->started = figures->start();
   for (;; ++step_) {
     setup_.progress->step.store(step_, std::memory_order_relaxed);
     // A worker that exchanges nothing would not hear of the run's end until its own.
     RM_RETURN_IF_ERROR(setup_.conductor->status());
     RM_RETURN_IF_ERROR(SkipToNextStep(figures));
     RM_ASSIGN_OR_RETURN(const std::optional<int64_t> lot, NextLot());
-    RM_RETURN_IF_ERROR(AwaitTurn(lot, figures));
+    RM_RETURN_IF_ERROR(MakeCheckpoints(GrantedStep(lot), figures, report));
+    RM_RETURN_IF_ERROR(AwaitTurn(GrantedStep(lot), figures));
     if (!lot.has_value()) break;
     lot_ = *lot;
     if (claims_) figures->AddLot(lot_);
@@ -195,21 +219,78 @@ absl::StatusOr<std::optional<int64_t>> TrainingLoop::NextLot() {
   return lot;
 }
 
-absl::Status TrainingLoop::AwaitTurn(std::optional<int64_t> lot, RunReport* figures) {
-  if (!setup_.before_step) return absl::OkStatus();
-  int64_t step = training_.steps();
-  if (lot.has_value()) step = claims_ ? *lot / training_.workers() : step_;
-  const Clock::time_point begin = Clock::now();
-  setup_.progress->paused.store(true, std::memory_order_relaxed);
-  RM_ASSIGN_OR_RETURN(const bool is_timed, setup_.before_step(step));
-  // It gets on again: what it computes next does not last since before.
-  setup_.progress->work.fetch_add(1, std::memory_order_relaxed);
-  setup_.progress->paused.store(false, std::memory_order_relaxed);
-  const Clock::time_point end = Clock::now();
-  mark_ += end - begin;  // on no clock
-  figures->AddPause(begin, end);
+int64_t TrainingLoop::GrantedStep(std::optional<int64_t> lot) const {
+  if (!lot.has_value()) return training_.steps();
+  return claims_ ? *lot / training_.workers() : step_;
+}
+
+absl::Status TrainingLoop::AwaitTurn(int64_t granted_step, RunReport* figures) {
+  bool is_timed = true;
+  if (setup_.before_step) {
+    const Clock::time_point begin = Clock::now();
+    setup_.progress->paused.store(true, std::memory_order_relaxed);
+    RM_ASSIGN_OR_RETURN(is_timed, setup_.before_step(granted_step));
+    // It gets on again: what it computes next does not last since before.
+    setup_.progress->work.fetch_add(1, std::memory_order_relaxed);
+    setup_.progress->paused.store(false, std::memory_order_relaxed);
+    const Clock::time_point end = Clock::now();
+    mark_ += end - begin;  // on no clock
+    figures->AddPause(begin, end);
+  }
+  is_timed = is_timed && step_ >= untimed_until_;
   figures->SetTimed(is_timed);
   if (!is_timed) timed_from_ = step_ + 1;
+  return absl::OkStatus();
+}
+
+absl::Status TrainingLoop::MakeCheckpoints(int64_t granted_step, RunReport* figures,
+                                           WorkerReport* report) {
+  // Behind the last step nobody would go on from one.
+  while (next_checkpoint_ <= granted_step && next_checkpoint_ < training_.steps()) {
+    // Nobody waits at a checkpoint for who waits for a turn.
+    RM_RETURN_IF_ERROR(AwaitTurn(next_checkpoint_, figures));
+    RM_RETURN_IF_ERROR(
+        Annotate(MakeCheckpoint(next_checkpoint_, figures, report),
+                 absl::StrCat("worker/", setup_.rank, " checkpoint at step ", next_checkpoint_)));
+    next_checkpoint_ = NextCheckpoint(training_, next_checkpoint_);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TrainingLoop::MakeCheckpoint(int64_t step, RunReport* figures, WorkerReport* report) {
+  const Clock::time_point begin = Clock::now();
+  setup_.progress->Enter("drain");
+  RM_RETURN_IF_ERROR(strategy_->Drain());
+  const std::string name = absl::StrCat("checkpoint ", step);
+  RM_RETURN_IF_ERROR(AwaitBarrier(name, *setup_.conductor, *setup_.progress));
+  if (scoring_->is_scored()) RM_RETURN_IF_ERROR(ScoreMarks(step, begin, *figures, report));
+  setup_.progress->Enter("checkpoint");
+  if (setup_.keep) RM_RETURN_IF_ERROR(KeepState(step, begin, figures));
+  if (setup_.rank == 0) RM_RETURN_IF_ERROR(strategy_->Keep(step));
+  RM_RETURN_IF_ERROR(
+      AwaitBarrier(absl::StrCat(name, " kept"), *setup_.conductor, *setup_.progress));
+  step_times_.Clear();  // of the drain
+  untimed_until_ = std::max(untimed_until_, step_ + 1);
+  mark_ = Clock::now();
+  figures->AddPause(begin, mark_);
+  return absl::OkStatus();
+}
+
+absl::Status TrainingLoop::KeepState(int64_t step, Clock::time_point begin, RunReport* figures) {
+  const Clock::time_point copying = Clock::now();
+  RM_ASSIGN_OR_RETURN(State state, Give());
+  std::string report = figures->SoFar(begin, strategy_->Report()).SerializeAsString();
+  const Clock::time_point copied = Clock::now();
+  if (recorder() != nullptr) {
+    recorder()->BeginStep(step_);
+    recorder()->AddSpan("checkpoint", step_, -1, copying, copied);
+    recorder()->EndStep();
+  }
+  figures->AddCheckpoint(Milliseconds(copied - copying));
+  // Whoever writes it may have to wait for a disk.
+  setup_.progress->paused.store(true, std::memory_order_relaxed);
+  setup_.keep(step, std::move(state), std::move(report));
+  setup_.progress->paused.store(false, std::memory_order_relaxed);
   return absl::OkStatus();
 }
 
@@ -290,18 +371,26 @@ absl::Status TrainingLoop::Compute(const MicroBatch& micro_batch, const BatchVie
   return absl::OkStatus();
 }
 
-absl::Status TrainingLoop::ScoreMarks(const RunReport& figures, WorkerReport* report) {
-  // Who scores takes cores from those who train.
-  RM_RETURN_IF_ERROR(AwaitBarrier("trained", *setup_.conductor, *setup_.progress));
-  const std::vector<SampleMark> marks = SampleMarks(*setup_.spec);
-  for (size_t mark = 0; mark < marks.size(); ++mark) {
-    if (marks[mark].samples <= setup_.first_step * global_batch_) continue;
+bool TrainingLoop::HasPassed(size_t mark, int64_t step) const {
+  if (mark >= marks_.size()) return false;
+  // All updates of the run are made from equal numbers of its steps.
+  return absl::int128(marks_[mark].update) * training_.steps() <=
+         absl::int128(marks_.back().update) * step;
+}
+
+absl::Status TrainingLoop::ScoreMarks(int64_t step, Clock::time_point since,
+                                      const RunReport& figures, WorkerReport* report) {
+  const bool is_end = step == training_.steps();
+  for (; HasPassed(next_mark_, step); ++next_mark_) {
     setup_.progress->Enter("recall");
-    RM_ASSIGN_OR_RETURN(const MarkedModel model, strategy_->Recall(static_cast<int32_t>(mark)));
+    RM_ASSIGN_OR_RETURN(const MarkedModel model,
+                        strategy_->Recall(static_cast<int32_t>(next_mark_)));
     RM_ASSIGN_OR_RETURN(const TensorView weights, copies_->ForKernels(model.weights));
-    // Where servers hold the weights their reports say when.
-    const double seconds = model.passed ? figures.TrainingSeconds(*model.passed) : 0;
-    RM_RETURN_IF_ERROR(scoring_->ScoreTestSet(weights, marks[mark].samples, seconds, report));
+    // Where servers hold the weights their reports say when, at the end.
+    const bool is_reported = is_end && TraitsOf(*setup_.spec).servers > 0;
+    const double seconds = is_reported ? 0 : figures.TrainingSeconds(std::min(model.passed, since));
+    RM_RETURN_IF_ERROR(
+        scoring_->ScoreTestSet(weights, marks_[next_mark_].samples, seconds, report));
   }
   return absl::OkStatus();
 }
@@ -316,7 +405,9 @@ absl::Status TrainingLoop::Finish(RunReport* figures, WorkerReport* report) {
                absl::StrCat("worker/", setup_.rank, " step=", step_ - 1, " phase=update")));
   RM_RETURN_IF_ERROR(outputs_->Finish(weights));
   if (scoring_->is_scored()) {
-    RM_RETURN_IF_ERROR(ScoreMarks(*figures, report));
+    // Who scores takes cores from those who train.
+    RM_RETURN_IF_ERROR(AwaitBarrier("trained", *setup_.conductor, *setup_.progress));
+    RM_RETURN_IF_ERROR(ScoreMarks(training_.steps(), Clock::time_point::max(), *figures, report));
     RM_ASSIGN_OR_RETURN(const TensorView scored, copies_->ForKernels(model));
     RM_RETURN_IF_ERROR(scoring_->ScoreTrainingSet(scored, report));
   }

@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/config/describe.h"
 #include "common/state/state.h"
 #include "common/trace/trace.h"
 #include "proto/record.pb.h"
@@ -57,21 +59,33 @@ class TrainingLoop {
   // setup_.state.
   absl::Status Take(const State& state);
   WorkerLink Link();
-  absl::Status Train(RunReport* figures);
+  absl::Status Train(RunReport* figures, WorkerReport* report);
   // Raises step_ to the step that the strategy says is next; nobody computes the lots in between.
   absl::Status SkipToNextStep(RunReport* figures);
   // The lot of step_; nullopt: no work is left.
   absl::StatusOr<std::optional<int64_t>> NextLot();
-  // Stands still for as long as whoever grants steps wants, before the step of `lot`, or before the
-  // end.
-  absl::Status AwaitTurn(std::optional<int64_t> lot, RunReport* figures);
+  // What before_step calls the step of `lot`; of no lot, the number of all steps.
+  int64_t GrantedStep(std::optional<int64_t> lot) const;
+  // Stands still for as long as whoever grants steps wants, before the step of this number.
+  absl::Status AwaitTurn(int64_t granted_step, RunReport* figures);
+  // Makes the checkpoints that are due before the step of this number.
+  absl::Status MakeCheckpoints(int64_t granted_step, RunReport* figures, WorkerReport* report);
+  // All workers stand still, drained, before `step`: scores the marks that have been passed, and
+  // has everybody's state kept, where it is wanted. On no clock of training.
+  absl::Status MakeCheckpoint(int64_t step, RunReport* figures, WorkerReport* report);
+  // This worker's part of it; the run stands still since `begin`.
+  absl::Status KeepState(int64_t step, Clock::time_point begin, RunReport* figures);
   // Runs and times step_.
   absl::Status TimeStep(RunReport* figures);
   absl::Status RunStep(int64_t step);
   // Forward and backward of `batch`, which is `micro_batch`.
   absl::Status Compute(const MicroBatch& micro_batch, const BatchView& batch);
-  // Training is over for all workers: the model of every mark is scored.
-  absl::Status ScoreMarks(const RunReport& figures, WorkerReport* report);
+  // Whether all updates of the mark are made by the steps below `step`; false of no mark.
+  bool HasPassed(size_t mark, int64_t step) const;
+  // All workers stand still, drained, before `step`: scores the model of every mark that has been
+  // passed, and was not scored yet. The run stands still since `since`.
+  absl::Status ScoreMarks(int64_t step, Clock::time_point since, const RunReport& figures,
+                          WorkerReport* report);
   // The model's final weights are numbers and go where the spec wants them; it is scored; the
   // strategy ends.
   absl::Status Finish(RunReport* figures, WorkerReport* report);
@@ -84,8 +98,12 @@ class TrainingLoop {
   const bool claims_;
   const float gradient_scale_;  // 1/(N*A), or 1/A
   Slowdown slowdown_;
-  int64_t step_ = 0;                   // under way; after the last, how many there were
-  int64_t timed_from_ = 0;             // the steps below it are not timed
+  int64_t step_ = 0;             // under way; after the last, how many there were
+  int64_t timed_from_ = 0;       // the steps below it are not timed
+  int64_t next_checkpoint_ = 0;  // before which step
+  int64_t untimed_until_ = 0;    // the first step whose time no checkpoint has touched
+  const std::vector<SampleMark> marks_;
+  size_t next_mark_ = 0;               // the first that is not scored
   int64_t lot_ = 0;                    // of the step under way
   Clock::time_point mark_;             // since when the step's time runs
   PhaseTimes step_times_{recorder()};  // since the last step ended; the strategy adds to it too

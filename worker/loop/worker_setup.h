@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -23,6 +24,7 @@
 namespace ringmaster {
 
 class RunSpec;
+class WorkerReport;
 
 // Makes a worker's strategy.
 using StrategyFactory =
@@ -42,6 +44,8 @@ struct WorkerSetup {
   // weights.
   int64_t first_step = 0;
   const State* state = nullptr;
+  // What that worker had reported; null: nothing, and this report begins at `first_step`.
+  const WorkerReport* report_before = nullptr;
   MeteredTransport* transport = nullptr;  // null where nothing is exchanged
   BufferAllocator allocate_exchange;  // of host memory that the transport moves fastest; absent:
                                       // ordinary memory
@@ -54,6 +58,10 @@ struct WorkerSetup {
   // and medians. Where work is claimed `step` is that of the step's lot, lot / N: it never falls,
   // and all lots of earlier steps are somebody's. Absent: nobody asks.
   std::function<absl::StatusOr<bool>(int64_t step)> before_step;
+  // Called at every checkpoint (training.checkpoint_every_steps), while all stand still, with what
+  // the worker needs to go on before `step`: `state`, and its serialized report so far. Absent:
+  // nobody keeps them.
+  std::function<void(int64_t step, State state, std::string report)> keep;
 };
 
 // Samples that the model of a worker must take at once, where it trains on `batch_per_worker`. The

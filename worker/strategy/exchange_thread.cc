@@ -73,6 +73,14 @@ absl::Status ExchangeThread::WaitFor(int64_t number) {
   return status_;
 }
 
+absl::Status ExchangeThread::WaitForAll() {
+  absl::MutexLock lock(&mutex_);
+  const auto is_done = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return done_ == posted_; };
+  // Behind Stop nobody does what is posted.
+  if (thread_.joinable()) mutex_.Await(absl::Condition(&is_done));
+  return status_;
+}
+
 absl::Status ExchangeThread::status() {
   absl::MutexLock lock(&mutex_);
   return status_;

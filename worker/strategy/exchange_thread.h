@@ -18,7 +18,7 @@ namespace ringmaster {
 
 // What the step thread hands to the exchange thread.
 struct ExchangeTask {
-  enum class Kind { kBucket, kWeights, kEndStep, kDrain, kRecall, kFarewell };
+  enum class Kind { kBucket, kWeights, kEndStep, kDrain, kRecall, kKeep, kFarewell };
   Kind kind = Kind::kBucket;
   int64_t step = 0;    // kRecall: the mark
   int32_t bucket = 0;  // kBucket and kWeights only
@@ -81,13 +81,17 @@ class ExchangeThread {
   // this ends.
   absl::Status WaitFor(int64_t number);
 
+  // Sleeps until all tasks have run that were posted; times() may be read until the next is. At
+  // once after Stop.
+  absl::Status WaitForAll();
+
   // The first error so far, without waiting.
   absl::Status status();
 
   // Runs what is queued, finishes what is unfinished and joins; afterwards times() may be read.
   void Stop();
 
-  // Where the exchange thread's time went in timed steps; after Stop.
+  // Where the exchange thread's time went in timed steps; after Stop or WaitForAll.
   const PhaseTimes& times() const { return times_; }
 
  private:

@@ -30,6 +30,8 @@ class ForwardingStrategy : public SyncStrategy {
   absl::StatusOr<MarkedModel> Recall(int32_t mark) override { return real_->Recall(mark); }
   State Give() const override { return real_->Give(); }
   absl::Status Take(const State& state) override { return real_->Take(state); }
+  absl::Status Keep(int64_t step) override { return real_->Keep(step); }
+  ExchangeReport Report() override { return real_->Report(); }
   ExchangeReport Finish() override { return real_->Finish(); }
 
  protected:

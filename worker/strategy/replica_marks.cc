@@ -69,6 +69,7 @@ absl::Status ReplicaMarks::Gather(int32_t mark) {
   if (executor_ == nullptr) {
     Group group = AllWorkers(ranks_);
     group.channel = kChannel;
+    group.kind = MessageKind::kDrain;  // no traffic of any step
     executor_ = std::make_unique<CollectiveExecutor>(*link_.transport, std::move(group),
                                                      WaitLimit(*link_.spec));
   }

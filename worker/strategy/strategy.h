@@ -80,8 +80,9 @@ struct ExchangeReport {
 // The model as it was at a mark.
 struct MarkedModel {
   WeightsView weights;
-  // When this worker's weights had passed the mark; absent: servers hold them, and report it.
-  std::optional<Clock::time_point> passed;
+  // When the weights had passed the mark: this worker's, or those that servers hold, of which it is
+  // known only within the time that a message takes, and reported by them too.
+  Clock::time_point passed;
 };
 
 // The one thing that varies between arms. Called by the step thread only; a run's steps count from
@@ -117,8 +118,9 @@ class SyncStrategy {
   // The model at a mark, by its index in SampleMarks of the spec, at the last one too. Valid until
   // the next call. What a worker keeps of a mark it copies in EndStep, into memory taken when the
   // strategy was made, and gives up when asked for it. Every worker asks for every mark in
-  // ascending order, after its last Drain, or, of a run that went on from a state, for every later
-  // one. Waits for the other workers.
+  // ascending order, after a Drain behind which no update of that mark is missing: the last one, or
+  // an earlier one; of a run that went on from a state, for every later mark. Waits for the other
+  // workers.
   virtual absl::StatusOr<MarkedModel> Recall(int32_t mark) = 0;
   // What it keeps from one step to the next beside the replica. REQUIRES: Drain or Finish was the
   // last call.
@@ -126,6 +128,11 @@ class SyncStrategy {
   // Goes on where the strategy stopped that gave the state, of the same spec and rank, with the
   // same bits. REQUIRES: no step has begun. InvalidArgument: the state is of another kind or size.
   virtual absl::Status Take(const State& state) = 0;
+  // Where servers hold the weights: has them keep their state before `step` as a checkpoint, and
+  // returns when they have it. One worker calls it, while all stand still behind a Drain.
+  virtual absl::Status Keep(int64_t step) { return absl::OkStatus(); }
+  // What it has done so far. REQUIRES: Drain, Recall or Keep was the last call.
+  virtual ExchangeReport Report() = 0;
   // Stops the exchange thread and reports; nothing but Give is called afterwards.
   virtual ExchangeReport Finish() = 0;
 };

@@ -99,11 +99,15 @@ absl::Status WeightExchange::Wait(int64_t step) {
 
 ExchangeReport WeightExchange::Finish() {
   thread_.Stop();
+  return Report();
+}
+
+ExchangeReport WeightExchange::Report() {
   ExchangeReport report;
+  report.status = thread_.WaitForAll();
   report.AddTimes(thread_.times());
   for (const Bucket& bucket : link_.layout->buckets())
     report.bucket_collectives.emplace_back(schedule_of_(0, bucket.id).name());
-  report.status = thread_.status();
   return report;
 }
 

@@ -51,8 +51,9 @@ class WeightExchange {
   // The first error so far, without waiting.
   absl::Status status() { return thread_.status(); }
 
-  // Ends the thread and reports its times, and by what it summed in step 0; nothing is started
-  // afterwards.
+  // The thread's times, and by what it summed in step 0. REQUIRES: nothing is under way.
+  ExchangeReport Report();
+  // Ends the thread and reports; nothing is started afterwards.
   ExchangeReport Finish();
 
  private:

@@ -85,6 +85,12 @@ class WeightStrategy : public SyncStrategy {
   State Give() const override { return rule_->Give(); }
   absl::Status Take(const State& state) override { return rule_->Take(state); }
 
+  ExchangeReport Report() override {
+    ExchangeReport report = exchange_.Report();
+    report.consensus_distance = distance_;
+    return report;
+  }
+
   ExchangeReport Finish() override {
     ExchangeReport report = exchange_.Finish();
     report.consensus_distance = distance_;

@@ -27,6 +27,7 @@
 #include "experiments/program/run/launcher_environment.h"
 #include "experiments/program/run/resolve_spec.h"
 #include "experiments/program/run/run_arm.h"
+#include "experiments/program/run/run_checkpoints.h"
 #include "experiments/program/run/run_inputs.h"
 #include "experiments/study/results/table.h"
 #include "experiments/study/sweep/sweep_table.h"
@@ -65,6 +66,7 @@ struct RunFlags {
   TuningRequest tuning;              // without grids: nothing is tuned
   double gate = 0;                   // percent; 0: none
   bool no_turns = false;
+  bool resume = false;
 };
 
 void Announce(const std::vector<RunSpec>& specs) {
@@ -176,14 +178,53 @@ void WarnOfLoad() {
                                        "; figures will be doubtful: end what else runs, or wait"));
 }
 
+// Where the arms' checkpoints lie: for --checkpoint-every, unless the user says.
+void NameCheckpoints(const RunFlags& flags, std::vector<RunSpec>* specs) {
+  for (RunSpec& spec : *specs) {
+    if (spec.training().checkpoint_every_steps() == 0 || !spec.output().checkpoints().empty())
+      continue;
+    spec.mutable_output()->set_checkpoints(flags.out + "/checkpoints/{arm}");
+    spec.mutable_output()->set_checkpoints_kept(2);
+  }
+}
+
+// Has the arms go on from their newest checkpoints, with --resume, or makes sure that there are
+// none. `*refused`: by arm, newer ones.
+absl::Status FindCheckpoints(const RunFlags& flags, std::vector<RunSpec>* specs,
+                             std::vector<std::vector<std::string>>* refused) {
+  for (RunSpec& spec : *specs) {
+    const std::string& folder = spec.output().checkpoints();
+    if (flags.resume && folder.empty()) {
+      return absl::InvalidArgumentError(
+          "--resume: nothing says when checkpoints are made; say --checkpoint-every as the run "
+          "did");
+    }
+    if (!flags.resume) {
+      refused->emplace_back();
+      if (!folder.empty()) RM_RETURN_IF_ERROR(CheckNoCheckpoints(folder));
+      continue;
+    }
+    refused->push_back(ResumeFromNewest(&spec));
+    for (const std::string& why : refused->back()) Log(LogLevel::kWarning, why);
+    const int64_t step = spec.output().resume_step();
+    std::fprintf(stderr, "%s %s\n", spec.name().c_str(),
+                 step > 0 ? absl::StrCat("goes on from step ", step).c_str()
+                          : absl::StrCat("begins anew: no checkpoint in ", folder).c_str());
+  }
+  return absl::OkStatus();
+}
+
 int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
   if (const absl::Status known = CheckColumns(flags.columns); !known.ok()) {
     return Fail(Annotate(known, "--columns"), kExitUserError);
   }
   std::vector<TunedArm> tuned;  // by arm; empty: nothing is tuned
   absl::StatusOr<std::vector<RunSpec>> specs = SpecsToRun(flags, arms, &tuned);
+  std::vector<std::vector<std::string>> refused;  // checkpoints, by arm
   if (specs.ok()) {
-    const absl::Status prepared = PrepareOutputs(&*specs);
+    NameCheckpoints(flags, &*specs);
+    absl::Status prepared = PrepareOutputs(&*specs);
+    if (prepared.ok()) prepared = FindCheckpoints(flags, &*specs, &refused);
     if (!prepared.ok()) specs = prepared;
   }
   if (!specs.ok()) return Fail(specs.status(), ExitCodeOf(flags, specs.status()));
@@ -196,7 +237,7 @@ int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
   TellOfWeights(*specs);
   Announce(*specs);
   WarnOfLoad();
-  ComparedArms all({flags.device, flags.gate, flags.no_turns}, *specs, tuned, &*outcome);
+  ComparedArms all({flags.device, flags.gate, flags.no_turns, refused}, *specs, tuned, &*outcome);
   int code = all.Train();
   if (code == kExitOk) code = all.Gate();
   if (!outcome->empty()) outcome->Print(flags.json, flags.columns);
@@ -216,6 +257,9 @@ void DeclareCommon(Command command, RunFlags* flags) {
                  "`ringmaster list` has them all")
       .Commas()
       .Takes("LIST");
+  command.AddFlag("--resume", &flags->resume,
+                  "go on from the newest checkpoint of each arm that is whole, undamaged and of "
+                  "this very run; with the flags of the run that was stopped");
   flags->spec.Declare(command);
 }
 

@@ -13,6 +13,7 @@
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/cli/signals.h"
 #include "experiments/program/cli/terminal.h"
+#include "experiments/program/run/run_checkpoints.h"
 #include "experiments/program/run/run_in_turns.h"
 #include "proto/run_record.pb.h"
 
@@ -161,12 +162,22 @@ absl::StatusOr<std::string> ComparedArms::Keep(size_t arm, RunRecord record, dou
   }
   if (!tuned_.empty())
     record.mutable_tuning()->Add(tuned_[arm].trials.begin(), tuned_[arm].trials.end());
+  if (record.has_resumption()) {
+    const std::vector<std::string>& refused = options_.refused[arm];
+    record.mutable_resumption()->mutable_refused()->Add(refused.begin(), refused.end());
+    outcome_.AddNote(absl::StrCat(specs_[arm].name(), " was stopped and went on from step ",
+                                  record.resumption().step()));
+  }
   const absl::StatusOr<RunSummary> summary = outcome_.Add(std::move(record));
   if (!summary.ok()) {
     code_ = Fail(summary.status(), kExitFailedRun);
     return summary.status();
   }
-  if (summary->status() != "ok") code_ = kExitFailedRun;
+  if (summary->status() != "ok") {
+    code_ = kExitFailedRun;
+  } else {
+    RemoveCheckpoints(specs_[arm]);  // the run is done and kept
+  }
   return OutcomeText(*summary, seconds);
 }
 

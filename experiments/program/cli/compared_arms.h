@@ -30,6 +30,8 @@ class ComparedArms {
     int device = 0;
     double gate = 0;  // percent; 0: none
     bool no_turns = false;
+    // By arm: checkpoints that it could not go on from, and why.
+    std::vector<std::vector<std::string>> refused;
   };
   // `specs` are resolved and valid. `tuned`: by arm, what its values were found from; empty:
   // nothing is tuned. All of them outlive this object.

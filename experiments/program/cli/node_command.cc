@@ -35,6 +35,7 @@
 #include "experiments/program/run/resolve_spec.h"
 #include "experiments/program/run/run_needs.h"
 #include "experiments/program/run/run_arm.h"
+#include "experiments/program/run/run_checkpoints.h"
 #include "proto/run_record.pb.h"
 
 namespace ringmaster {
@@ -75,6 +76,7 @@ struct NodeFlags {
   std::string resolved;  // fingerprint of the spec, which who started this rank has resolved and
                          // validated; empty: nobody has
   std::string turns;     // of a run that a benchmark started
+  bool resume = false;
 };
 
 // What the flags leave open, the launcher's environment says. Who leads a run has given its ranks
@@ -135,6 +137,11 @@ absl::StatusOr<RunSpec> BuildSpec(const NodeFlags& flags) {
   if (!flags.joins) {
     RM_RETURN_IF_ERROR(PrepareOutputs(&specs));
     TellOfWeights(specs);
+  }
+  if (flags.resume) {
+    if (specs[0].output().checkpoints().empty())
+      return absl::InvalidArgumentError("--resume: from where? say --checkpoints DIR");
+    for (const std::string& why : ResumeFromNewest(&specs[0])) Log(LogLevel::kWarning, why);
   }
   return specs[0];
 }
@@ -318,6 +325,8 @@ void DeclareNode(Command program, Action* action) {
   command.AddOption("--out", &flags->out, "where rank 0 keeps the record").ShowDefault();
   command.AddFlag("--joins", &flags->joins,
                   "another process leads the run, whatever this one's rank");
+  command.AddFlag("--resume", &flags->resume,
+                  "go on from the newest checkpoint in --checkpoints; every rank says it");
   command.AddOption("--turns", &flags->turns, "").Hidden();
   command.AddOption("--resolved", &flags->resolved, "").Hidden();
   flags->spec.Declare(command);

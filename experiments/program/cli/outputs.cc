@@ -20,14 +20,16 @@ constexpr char kArm[] = "{arm}";
 struct Output {
   const char* flag;
   bool folder;
+  bool costs_time;  // in timed steps
   std::string* path;
 };
 
 std::vector<Output> OutputsOf(RunSpec* spec) {
   OutputSpec* output = spec->mutable_output();
-  return {{"--save-weights", false, output->mutable_save_weights()},
-          {"--dump-batches", true, output->mutable_dump_batches()},
-          {"--dump-gradients", true, output->mutable_dump_gradients()}};
+  return {{"--save-weights", false, false, output->mutable_save_weights()},
+          {"--dump-batches", true, true, output->mutable_dump_batches()},
+          {"--dump-gradients", true, true, output->mutable_dump_gradients()},
+          {"--checkpoints", true, false, output->mutable_checkpoints()}};
 }
 
 absl::Status Prepare(const Output& output) {
@@ -59,7 +61,7 @@ absl::Status PrepareOutputs(std::vector<RunSpec>* specs) {
             "and name each arm once"));
       }
       RM_RETURN_IF_ERROR(Annotate(Prepare(output), output.flag));
-      dumps = dumps || output.folder;
+      dumps = dumps || output.costs_time;
     }
   }
   if (dumps) {

@@ -54,6 +54,12 @@ constexpr Flag kFlags[] = {
      "folder for the sample indices of every step, a .npy file a rank; {arm} as above"},
     {"--dump-gradients", "DIR", "output.dump_gradients",
      "folder for the averaged gradients of the first 10 steps (.safetensors); {arm} as above"},
+    {"--checkpoint-every", "STEPS", "training.checkpoint_every_steps",
+     "stand still before every so many steps and keep all that a run needs to go on; drains, so "
+     "it is part of what arms are compared under"},
+    {"--checkpoints", "DIR", "output.checkpoints",
+     "folder of these checkpoints, on a disk that all ranks see; {arm} as above "
+     "[OUT/checkpoints/{arm}]"},
     {"--evaluate-every", "SAMPLES", "training.evaluate_every_samples",
      "samples between evaluations, all scored after the run; 0: one of its end [10000]"},
 };

@@ -33,9 +33,11 @@
 #include "experiments/program/run/join_limit.h"
 #include "experiments/program/run/last_words_keeper.h"
 #include "experiments/program/run/network.h"
+#include "experiments/program/run/node_checkpoints.h"
 #include "experiments/program/run/placement.h"
 #include "experiments/program/run/process_conductor.h"
 #include "experiments/program/run/resolve_spec.h"
+#include "experiments/program/run/run_checkpoints.h"
 #include "experiments/program/run/run_inputs.h"
 #include "experiments/program/run/turns.h"
 #include "experiments/program/run/worker_parts.h"
@@ -121,6 +123,7 @@ class Node {
     for (const WorkerReport& worker : reports_) *report.add_workers() = worker;
     for (const ServerReport& server : server_reports_) *report.add_servers() = server;
     AddTraces(&report);
+    AddCheckpointing(*checkpoints_, &report);
     return client_->Finish(report);
   }
 
@@ -130,6 +133,7 @@ class Node {
     WorkerParts parts;
     std::unique_ptr<Transport> traced;
     std::unique_ptr<MeteredTransport> transport;
+    WorkerBefore before;
     std::unique_ptr<TrainingLoop> loop;
   };
 
@@ -154,6 +158,12 @@ class Node {
     layout_ = std::make_unique<ParamLayout>(host.model->layout());
     RM_ASSIGN_OR_RETURN(initial_weights_, InitialWeights(spec_, *host.model));
     weights_fingerprint_ = WeightsFingerprint(initial_weights_);
+    RM_ASSIGN_OR_RETURN(
+        checkpoints_,
+        RunCheckpoints::Open(spec_,
+                             {processes_[options_.process], options_.process == 0, options_.token,
+                              absl::StrCat(weights_fingerprint_, " ", layout_->fingerprint(), " ",
+                                           dataset_.facts.fingerprint())}));
     // Now, for nobody's clock runs before all have joined.
     for (const int32_t index : servers_)
       server_copies_.push_back(ShardService::CopiesOf(spec_, *layout_, index));
@@ -266,6 +276,7 @@ class Node {
         ShardService::Create(judged_spec_, *layout_, initial_weights_, servers_[i],
                              fabric_->transport({Role::kServer, servers_[i]}), ExchangeMemory(),
                              server_traces_[i].get(), &server_copies_[i]));
+    RM_RETURN_IF_ERROR(ConnectServer(servers_[i], *checkpoints_, services_[i].get()));
     RM_RETURN_IF_ERROR(services_[i]->Run());
     server_done_[i].store(true);
     server_reports_[i] = services_[i]->Report();
@@ -298,6 +309,7 @@ class Node {
     setup.conductor = conductor;
     setup.progress = &progress_[i];
     setup.traces = worker_traces_[i].get();
+    RM_RETURN_IF_ERROR(ConnectWorker(spec_, *checkpoints_, &worker.before, &setup));
     if (turns_ != nullptr) {
       setup.before_step = [this, rank, conductor](int64_t step) {
         return turns_->Await(rank, step, [conductor] { return conductor->status(); });
@@ -446,6 +458,7 @@ class Node {
   std::string kernel_target_;
   std::unique_ptr<ParamLayout> layout_;
   std::unique_ptr<TurnTaker> turns_;  // null: nobody grants steps
+  std::unique_ptr<RunCheckpoints> checkpoints_;
   std::vector<float> initial_weights_;
   uint64_t weights_fingerprint_ = 0;
 

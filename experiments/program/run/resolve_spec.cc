@@ -97,6 +97,9 @@ uint64_t SpecFingerprint(const RunSpec& resolved) {
   // its own.
   RunSpec outcome = resolved;
   outcome.clear_output();
+  // All ranks go on from the same step.
+  if (resolved.output().has_resume_step())
+    outcome.mutable_output()->set_resume_step(resolved.output().resume_step());
   outcome.mutable_transport()->clear_listen_address();
   // Deterministic within one program version; map fields are not used in a RunSpec.
   return Fingerprint64(outcome.SerializeAsString());

@@ -313,7 +313,8 @@ CoordinatorOptions CoordinatorOptionsOf(const RunSpec& spec, const HostPort& lis
   options.processes = TraitsOf(spec).processes;
   options.join_limit = JoinLimit(spec);
   if (const int64_t lots = ClaimedLots(spec); lots > 0)
-    options.claims = {0, lots, spec.training().workers()};
+    options.claims = {spec.output().resume_step() * spec.training().workers(), lots,
+                      spec.training().workers()};
   options.waits.wait = absl::Seconds(spec.limits().wait_seconds());
   if (spec.limits().has_compute_seconds())
     options.waits.compute = absl::Seconds(spec.limits().compute_seconds());
@@ -361,6 +362,8 @@ RunRecord NewRecord(const RunSpec& spec) {
                                  NewToken().substr(0, 8)));
   record.set_started_at(absl::FormatTime(absl::RFC3339_sec, now, absl::UTCTimeZone()));
   *record.mutable_spec() = spec;
+  if (spec.output().has_resume_step())
+    record.mutable_resumption()->set_step(spec.output().resume_step());
   *record.mutable_build() = GetBuildStamp();
   *record.mutable_machine() = DescribeMachine();
   record.mutable_machine()->set_blas(DescribeCpuBlas());

@@ -88,6 +88,7 @@ class LiveArm final : public TurnArm {
   }
 
   int64_t steps() const override { return spec_.training().steps(); }
+  int64_t first_step() const override { return spec_.output().resume_step(); }
 
   void Start() override {
     if (options_.interrupted != nullptr && *options_.interrupted) {
@@ -104,7 +105,7 @@ class LiveArm final : public TurnArm {
     }
     turns_ = *std::move(turns);
     thread_ = std::thread([this] { Lead(); });
-    while (!ended() && !turns_->AwaitAll(0, kLookPeriod)) {
+    while (!ended() && !turns_->AwaitAll(first_step(), kLookPeriod)) {
     }
   }
 

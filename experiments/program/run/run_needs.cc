@@ -125,6 +125,11 @@ MemoryPlan PlanMemory(const RunSpec& spec, const MemoryFacts& facts) {
     plan.codec += (workers + (alike ? 1 : workers)) * (arena + room);
   }
   plan.marks = MarkCopies(spec) * MarkHolders(spec) * arena;
+  if (!spec.output().checkpoints().empty()) {
+    const int64_t states = (workers + (has_servers ? 1 : 0)) * arena + plan.optimizer +
+                           workers * CodecMemoryBytes(spec.codec(), facts.parameters);
+    plan.checkpoints = 3 * states;  // one that is written, the next, one that was read
+  }
   // A process of servers alone has no samples; threads share them.
   const int64_t readers = std::min(workers, processes);
   plan.train_set = readers * facts.train_samples * facts.sample_bytes;

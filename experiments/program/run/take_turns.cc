@@ -36,7 +36,8 @@ void TakeTurns(const TurnRules& rules, absl::Span<TurnArm* const> arms, const Tu
     (*taken)[i].conditions.Add(before, watch.machine());
   }
   const MonotonicTime first = watch.now();
-  std::vector<int64_t> next(arms.size(), 0);
+  std::vector<int64_t> next;
+  for (const TurnArm* arm : arms) next.push_back(arm->first_step());
   for (bool any = true; any;) {
     any = false;
     for (size_t i = 0; i < arms.size(); ++i) {

@@ -18,7 +18,9 @@ class TurnArm {
  public:
   virtual ~TurnArm() = default;
   virtual int64_t steps() const = 0;
-  // Starts it. Returns when all its workers are parked before step 0, or it has ended.
+  // Where it goes on from; 0: it begins anew.
+  virtual int64_t first_step() const { return 0; }
+  // Starts it. Returns when all its workers are parked before its first step, or it has ended.
   virtual void Start() = 0;
   // Its workers may run the steps below `end`; those below `timed_from` are not timed. REQUIRES:
   // all are parked.

@@ -108,6 +108,8 @@ void AddSeries(const RunRecord& record, Json* json) {
         Json& untimed = series.back()["untimed_steps"] = Json::Array();
         for (const int32_t step : worker.untimed_steps()) untimed.push_back(int64_t{step});
       }
+      if (!worker.checkpoint_ms().empty())
+        series.back()["checkpoint_ms"] = RoundedArray(worker.checkpoint_ms());
       if (worker.has_halves()) series.back()["halves"] = MessageJson(worker.halves());
       if (worker.rank() != 0 || worker.bucket_collectives().empty()) continue;
       Json& collectives = (*json)["bucket_collectives"] = Json::Array();
@@ -117,6 +119,15 @@ void AddSeries(const RunRecord& record, Json* json) {
   if (series.empty()) return;
   (*json)["evaluations"] = std::move(evaluations);
   (*json)["series"] = std::move(series);
+}
+
+// Of each process that has kept checkpoints.
+void AddCheckpointing(const RunRecord& record, Json* json) {
+  Json processes = Json::Array();
+  for (const ProcessReport& process : record.reports()) {
+    if (process.has_checkpointing()) processes.push_back(MessageJson(process.checkpointing()));
+  }
+  if (!processes.empty()) (*json)["checkpointing"] = std::move(processes);
 }
 
 Json FigureJson(const Figure& figure, std::optional<double> value) {
@@ -286,6 +297,8 @@ Json RecordJson(const RunRecord& record) {
     for (const TuningTrial& trial : record.tuning()) trials.push_back(MessageJson(trial));
   }
   if (record.turns_size() > 0) json["turns"] = TurnsJson(record);
+  if (record.has_resumption()) json["resumption"] = MessageJson(record.resumption());
+  AddCheckpointing(record, &json);
   if (record.has_conditions()) json["conditions"] = MessageJson(record.conditions());
   if (record.has_inputs()) json["inputs"] = MessageJson(record.inputs());
   json["build"] = MessageJson(record.build());

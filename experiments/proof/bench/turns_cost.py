@@ -56,18 +56,26 @@ def row_of(arm, pairs):
             "ratio": statistics.median(ratios), "least": min(ratios), "most": max(ratios)}
 
 
+def split_flags(words):
+    """What stands before -- and what stands behind it."""
+    if "--" not in words:
+        return words, []
+    where = words.index("--")
+    return words[:where], words[where + 1:]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
-    parser.add_argument("flags", nargs="*", help="of compare, behind --; [%s]"
-                        % " ".join(DEFAULT_FLAGS))
-    arguments = parser.parse_args()
+    parser.epilog = "flags of compare, behind --: [%s]" % " ".join(DEFAULT_FLAGS)
+    own, flags = split_flags(sys.argv[1:])
+    arguments = parser.parse_args(own)
     if arguments.rounds < 1:
         sys.exit("error: --rounds %d: expected 1 or more" % arguments.rounds)
-    pairs = measure(arguments.program, arguments.flags or DEFAULT_FLAGS, arguments.rounds)
+    pairs = measure(arguments.program, flags or DEFAULT_FLAGS, arguments.rounds)
     rows = [row_of(arm, of_arm) for arm, of_arm in pairs.items()]
     if arguments.json:
         print(json.dumps({"benchmark": "turns_cost", "rows": rows}))

@@ -206,17 +206,17 @@ absl::StatusOr<std::vector<RunSpec>> WeightRuns(uint64_t seed) {
   return specs;
 }
 
-absl::StatusOr<std::vector<RunSpec>> ClaimedRuns(uint64_t seed) {
+absl::StatusOr<std::vector<RunSpec>> ArrivalRuns(uint64_t seed) {
   RunSpec base = SmallBase(3, seed);
   base.mutable_strategy()->mutable_parameter_server()->set_servers(2);
   std::vector<const char*> arms = {"ring"};
   for (const ArmInfo& info : Arms()) {
     RM_ASSIGN_OR_RETURN(const RunSpec spec, Arm(info.name, "", base));
     const SchemeTraits traits = TraitsOf(spec);
-    if (traits.work == Work::kClaimed && traits.engine.empty()) arms.push_back(info.name);
+    if (traits.updates == Updates::kOnArrival && traits.engine.empty()) arms.push_back(info.name);
   }
   std::vector<RunSpec> specs;
-  RM_RETURN_IF_ERROR(AddArms(arms, " N=3 claimed", base, &specs));
+  RM_RETURN_IF_ERROR(AddArms(arms, " N=3 on arrival", base, &specs));
   return specs;
 }
 

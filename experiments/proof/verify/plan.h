@@ -52,8 +52,8 @@ absl::StatusOr<std::vector<RunSpec>> CodecRuns(uint64_t seed);
 // which does so at least once.
 absl::StatusOr<std::vector<RunSpec>> WeightRuns(uint64_t seed);
 
-// The small model, three workers: ring, whose work is dealt, then every arm that claims its work.
-absl::StatusOr<std::vector<RunSpec>> ClaimedRuns(uint64_t seed);
+// The small model, three workers: ring, then every arm whose updates are made on arrival.
+absl::StatusOr<std::vector<RunSpec>> ArrivalRuns(uint64_t seed);
 
 }  // namespace ringmaster
 

@@ -62,7 +62,7 @@ class Verification {
     RoundedSums();
     Codecs();
     ExchangedWeights();
-    ClaimedWork();
+    UpdatesOnArrival();
     Bytes();
     Check("start", "workers that start from other weights are refused",
           [] { return CheckStart(); });
@@ -186,11 +186,11 @@ class Verification {
     });
   }
 
-  void ClaimedWork() {
-    const auto records = RunAll(ClaimedRuns(options_.seed));
-    Check("data", "N=3: who claims work computes the batches that are dealt, each once",
+  void UpdatesOnArrival() {
+    const auto records = RunAll(ArrivalRuns(options_.seed));
+    Check("data", "N=3: who updates on arrival computes the batches of all others, each once",
           [&]() -> Figure { return records.ok() ? CheckSameBatches(*records) : records.status(); });
-    Check("trajectory", "N=3: claimed work, replayed from its log, ends with the same bits",
+    Check("trajectory", "N=3: updates on arrival, replayed from the log, end with the same bits",
           [&]() -> Figure {
             RM_RETURN_IF_ERROR(records.status());
             return CheckReplay(absl::MakeSpan(*records).subspan(1), options_.replay);

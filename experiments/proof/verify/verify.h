@@ -39,7 +39,7 @@ struct VerifyOptions {
       CheckConsistency;
   std::function<absl::StatusOr<std::string>(uint64_t seed, int64_t effort)> check_codecs =
       CheckCodecs;
-  // Plays a run of claimed work again from its log.
+  // Plays a run that updates on arrival again from its log.
   std::function<absl::StatusOr<std::vector<std::string>>(const RunRecord&)> replay = Replay;
 };
 

@@ -162,6 +162,7 @@ absl::StatusOr<AllReducePlan> PlanRounds(const RunSpec& spec, absl::Span<const B
   plan.merged = merged;
   const bool is_alone = plan.scheme.workers == 1;
   plan.in_rounds = !is_alone;
+  if (!costs.warmup_rounds.empty()) plan.warmup_steps = spec.codec().warmup_steps();
   plan.encoded_max = is_alone ? 0 : static_cast<int32_t>(buckets.size());
   KnownPlans known(spec, merged);
   constexpr int64_t kFloatBytes = sizeof(float);
@@ -172,6 +173,12 @@ absl::StatusOr<AllReducePlan> PlanRounds(const RunSpec& spec, absl::Span<const B
       RM_ASSIGN_OR_RETURN(own.rounds.emplace_back(), known.Find(count * kFloatBytes, kFloatBytes));
     }
     if (is_alone) continue;
+    if (plan.warmup_steps > 0) {
+      for (const int64_t count : costs.warmup_rounds[bucket.id]) {
+        RM_ASSIGN_OR_RETURN(own.warmup_rounds.emplace_back(),
+                            known.Find(count * kFloatBytes, kFloatBytes));
+      }
+    }
     own.encode = costs.encode * static_cast<double>(bucket.count);
     own.between = costs.between * static_cast<double>(bucket.count);
     own.decode = costs.decode * static_cast<double>(bucket.count);
@@ -182,12 +189,16 @@ absl::StatusOr<AllReducePlan> PlanRounds(const RunSpec& spec, absl::Span<const B
 }  // namespace
 
 std::vector<std::vector<int64_t>> RoundsOf(const RunSpec& spec, const ParamLayout& layout) {
+  return RoundsOf(spec, layout, spec.codec().warmup_steps());
+}
+
+std::vector<std::vector<int64_t>> RoundsOf(const RunSpec& spec, const ParamLayout& layout,
+                                           int64_t step) {
   std::vector<std::vector<int64_t>> rounds;
   const ReducerDefinition* const reducer = FindReducer(spec.codec().name());
   if (reducer == nullptr) return rounds;
   for (const Bucket& bucket : layout.buckets())
-    rounds.push_back(
-        reducer->round_elements(spec.codec(), layout, bucket, spec.codec().warmup_steps()));
+    rounds.push_back(reducer->round_elements(spec.codec(), layout, bucket, step));
   return rounds;
 }
 
@@ -203,6 +214,7 @@ absl::StatusOr<AllReducePlan> PlanAllReduce(const RunSpec& spec, absl::Span<cons
   AllReducePlan plan;
   plan.scheme = traits;
   plan.merged = merged;
+  plan.sizes = costs.sizes;
   if (traits.updated != nullptr) plan.update_share = 1.0 / workers;
   const auto bucket_count = static_cast<int32_t>(buckets.size());
   plan.encoded_max = exact || workers == 1 ? 0 : std::min(kEncodedInFlightMax, bucket_count);

@@ -14,6 +14,7 @@
 
 namespace ringmaster {
 
+class EncodingSizes;
 class RunSpec;
 
 // How the buckets of a run are summed, for all ranks. Buckets of one size share their plans.
@@ -32,22 +33,27 @@ struct AllReducePlan {
     int64_t bytes = 0;  // of what is summed; of a gather, of a rank's own message
   };
   struct OfBucket {
-    std::vector<Round> rounds;  // one after the other; mostly one
-    double encode = 0;          // seconds, of a rank, before the first
-    double between = 0;         // before each other
-    double decode = 0;          // after the last
+    std::vector<Round> rounds;         // one after the other; mostly one
+    std::vector<Round> warmup_rounds;  // in their place in the first warmup_steps
+    double encode = 0;                 // seconds, of a rank, before the first
+    double between = 0;                // before each other
+    double decode = 0;                 // after the last
   };
   std::vector<OfBucket> buckets;
   SchemeTraits scheme;
   bool merged = false;
-  double update_share = 1;  // of the weights, how much a worker updates
-  int32_t encoded_max = 0;  // buckets that hold an encoding at once; 0: gradients go as they are
-  bool in_rounds = false;   // sums start in the order of reducer_sum.h
+  int64_t warmup_steps = 0;  // in which buckets have rounds of their own
+  double update_share = 1;   // of the weights, how much a worker updates
+  int32_t encoded_max = 0;   // buckets that hold an encoding at once; 0: gradients go as they are
+  const EncodingSizes* sizes = nullptr;  // CodecCosts::sizes
+  bool in_rounds = false;                // sums start in the order of reducer_sum.h
 };
 
-// The elements that each round of the layout's buckets sums, after a warm-up, where the spec's
-// codec is summed in rounds; otherwise empty.
+// The elements that each round of the layout's buckets sums in `step`, where the spec's codec is
+// summed in rounds; otherwise empty. Without `step`: after a warm-up.
 std::vector<std::vector<int64_t>> RoundsOf(const RunSpec& spec, const ParamLayout& layout);
+std::vector<std::vector<int64_t>> RoundsOf(const RunSpec& spec, const ParamLayout& layout,
+                                           int64_t step);
 
 // As the strategy plans it (worker/strategy/all_reduce/executor_sum.cc, reducer_sum.cc, and
 // sharded_optimizer). `spec` is resolved, and has a collective of ours. Unimplemented: it is to be

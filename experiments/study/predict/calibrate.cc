@@ -21,6 +21,8 @@
 #include "experiments/program/run/run_arm.h"
 #include "experiments/proof/bench/bench_turns.h"
 #include "experiments/study/predict/all_reduce_plan.h"
+#include "experiments/study/predict/encoding_sizes.h"
+#include "experiments/study/predict/simulated_cluster.h"
 #include "experiments/study/results/statistics.h"
 #include "proto/run_record.pb.h"
 #include "worker/loop/slowdown.h"
@@ -37,6 +39,9 @@ constexpr int32_t kSoloWarmUp = 5;
 constexpr size_t kRepetitions = 25;
 constexpr size_t kBlock = 5;
 constexpr int64_t kCopiedBytes = 1 << 20;
+
+// A step that no codec begins differently in.
+constexpr int64_t kLongAfterWarmUp = int64_t{1} << 40;
 
 constexpr double kMegabit = 1e6 / 8;  // bytes
 
@@ -144,6 +149,10 @@ absl::StatusOr<Prediction> Predictor::Predict(const RunSpec& spec) {
   costs.cores.message = link.cpu_message;
   costs.cores.byte = link.cpu_byte;
   RM_ASSIGN_OR_RETURN(costs.codec, CodecOf(spec, *alone));
+  RM_ASSIGN_OR_RETURN(
+      const std::unique_ptr<EncodingSizes> sizes,
+      EncodingSizes::Create(EncodedRunOf(spec, *alone->layout), nullptr, kLongAfterWarmUp));
+  costs.codec.sizes = sizes.get();
   std::vector<Slowdown> slowdowns;
   for (int32_t rank = 0; rank < traits.workers; ++rank) {
     slowdowns.emplace_back(spec.training(), rank, [] { return absl::OkStatus(); });

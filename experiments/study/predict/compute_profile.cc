@@ -274,4 +274,15 @@ ComputeCosts CostsOfTimes(const ComputeTimes& times, absl::Span<const Bucket> bu
   return costs;
 }
 
+ComputeCosts CostsOfMean(double mean, double backward_share, absl::Span<const Bucket> buckets) {
+  ComputeCosts costs;
+  costs.compute = mean;
+  const auto count = static_cast<double>(buckets.back().end());
+  for (const Bucket& bucket : buckets) {
+    costs.bucket_ready.push_back(1 - backward_share +
+                                 backward_share * static_cast<double>(bucket.end()) / count);
+  }
+  return costs;
+}
+
 }  // namespace ringmaster

@@ -49,6 +49,10 @@ absl::Status CheckTimes(const ComputeTimes& times, const RunSpec& spec);
 // when they were measured. `times` are of the same model (CheckTimes).
 ComputeCosts CostsOfTimes(const ComputeTimes& times, absl::Span<const Bucket> buckets);
 
+// Of a worker that computes for `mean` seconds, the last `backward_share` of them in backward, and
+// hands over its gradients evenly there. `buckets` are all of them.
+ComputeCosts CostsOfMean(double mean, double backward_share, absl::Span<const Bucket> buckets);
+
 // `spec` as a run of these workers and steps that exchanges nothing, leaves nothing behind, and
 // has nobody slowed down.
 RunSpec SoloOf(const RunSpec& spec, int32_t workers, int64_t steps, int32_t warmup_steps);

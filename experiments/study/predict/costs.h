@@ -9,6 +9,8 @@
 
 namespace ringmaster {
 
+class EncodingSizes;
+
 // What a worker's step takes where nothing is exchanged, in seconds.
 struct ComputeCosts {
   double load = 0;     // the first batch, before the gate
@@ -28,6 +30,11 @@ struct CodecCosts {
   double between = 0;
   // Of such a codec, by bucket: the elements that each round sums. Empty: of any other.
   std::vector<std::vector<int64_t>> rounds;
+  // The same of the codec's warm-up, where that is played; otherwise empty.
+  std::vector<std::vector<int64_t>> warmup_rounds;
+  // Of encodings, where messages carry none; outlives all that is planned from these costs. Null:
+  // each has the most bytes that the codec makes of its bucket.
+  const EncodingSizes* sizes = nullptr;
 };
 
 // A host's cores, and the processor time that messages between processes take of them, in seconds,

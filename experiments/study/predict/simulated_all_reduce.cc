@@ -5,6 +5,7 @@
 #include "common/base/check.h"
 #include "common/collective/choice.h"
 #include "common/scheme/scheme.h"
+#include "experiments/study/predict/encoding_sizes.h"
 
 namespace ringmaster {
 
@@ -62,7 +63,7 @@ void SimulatedAllReduce::Updated(int64_t step, EventQueue::Action go) {
 
 void SimulatedAllReduce::Drain(EventQueue::Action done) {
   if (!plan_.scheme.marks_are_averages || equal_) return Await(tasks_posted_, std::move(done));
-  PostWeights(/*step=*/0, Summed::kAverage);
+  PostWeights(/*step=*/-1, Summed::kAverage);
   Await(tasks_posted_, [this, done = std::move(done)] {
     if (data_ != nullptr) data_->TakeSumOfAll();
     equal_ = plan_.scheme.replicas == Replicas::kEqualAfterDrain;
@@ -93,8 +94,15 @@ void SimulatedAllReduce::PostWeights(int64_t step, Summed summed) {
   PostAll(step, summed);
 }
 
+const std::vector<AllReducePlan::Round>& SimulatedAllReduce::RoundsOf(int64_t step,
+                                                                      int32_t bucket) const {
+  const AllReducePlan::OfBucket& own = plan_.buckets[bucket];
+  // The average of a drain is of no step.
+  return step >= 0 && step < plan_.warmup_steps ? own.warmup_rounds : own.rounds;
+}
+
 const Plan& SimulatedAllReduce::PlanOf(const Task& task) const {
-  const AllReducePlan::Round& round = plan_.buckets[task.bucket].rounds[task.round];
+  const AllReducePlan::Round& round = RoundOf(task);
   if (task.summed == Summed::kShares) return (*round.gathers)[rank_];
   if (task.summed == Summed::kAverage) return (*round.averages)[rank_];
   const auto& plans = round.plans;
@@ -149,19 +157,20 @@ bool SimulatedAllReduce::StartTask() {
   tasks_.pop_front();
   is_encoded_ = false;
   begun_ = task.bucket + 1;
+  begun_step_ = task.step;
   Launch(task);
   return true;
 }
 
 bool SimulatedAllReduce::HasRoom(const Task& task) const {
-  return core_.HasRoom({&PlanOf(task), plan_.buckets[task.bucket].rounds[task.round].bytes});
+  return core_.HasRoom({&PlanOf(task), RoundOf(task).bytes});
 }
 
 bool SimulatedAllReduce::StartLater() {
   const auto count = static_cast<int32_t>(plan_.buckets.size());
   bool has_started = false;
   for (; later_ < begun_; ++later_) {
-    const auto rounds = static_cast<int32_t>(plan_.buckets[later_].rounds.size());
+    const auto rounds = static_cast<int32_t>(RoundsOf(begun_step_, later_).size());
     const bool is_due = begun_ == count || later_ + kReducedInFlightMax <= begun_;
     const Task task = std::exchange(next_rounds_[later_], Task());
     if (task.round > 0 && (!is_due || !HasRoom(task))) {
@@ -178,11 +187,11 @@ bool SimulatedAllReduce::StartLater() {
 }
 
 void SimulatedAllReduce::Launch(const Task& task) {
-  const AllReducePlan::Round& round = plan_.buckets[task.bucket].rounds[task.round];
   const Plan& plan = PlanOf(task);
-  const CollectiveCore::Started started = core_.Start({&plan, round.bytes}, &actions_);
+  const CollectiveCore::Started started = core_.Start({&plan, RoundOf(task).bytes}, &actions_);
   started_[task.bucket] = task.round + 1;
   flights_[started.flight] = task;
+  if (trace_.Wants(task.step)) trace_.BeginExchange(task.step, task.bucket);
   if (data_ != nullptr) StartData(task, started.flight, plan);
   Act();
 }
@@ -238,13 +247,37 @@ SimulatedAllReduce::MessageName SimulatedAllReduce::NameOf(OpRef ref, int32_t fr
          uint64_t{op.round} << 16 | op.piece;
 }
 
+int64_t SimulatedAllReduce::PlannedBytes(OpRef ref) const {
+  const PlanOp& op = core_.OpOf(ref);
+  const bool is_whole =
+      op.kind == PlanOp::Kind::kGatherSend || op.kind == PlanOp::Kind::kGatherReceive;
+  if (!is_whole) return op.bytes;
+  const Task& task = flights_[ref.flight];
+  if (plan_.sizes == nullptr) return RoundOf(task).bytes;
+  return plan_.sizes->Up({task.step, IsSend(op) ? rank_ : op.peer, /*server=*/0, task.bucket});
+}
+
+MessageEnd SimulatedAllReduce::EndOf(OpRef ref, const Payload& payload) const {
+  const PlanOp& op = core_.OpOf(ref);
+  const Task& task = flights_[ref.flight];
+  MessageEnd end;
+  end.peer = {Role::kWorker, op.peer};
+  end.tag = {MessageKind::kCollective, op.round, task.bucket, task.step};
+  end.tag.piece = op.piece;
+  end.tag.channel = static_cast<uint16_t>(task.round);
+  end.step = task.step;
+  end.payload_bytes = BytesOf(payload, PlannedBytes(ref));
+  return end;
+}
+
 void SimulatedAllReduce::Send(OpRef ref) {
   const PlanOp& op = core_.OpOf(ref);
   const Payload payload = data_ != nullptr ? data_->Send(ref.flight, op) : nullptr;
-  const int64_t bytes = BytesOf(payload, core_.SendBytes(ref));
+  const int64_t bytes = BytesOf(payload, PlannedBytes(ref));
   // As in a record, what a drain brings is no part of the traffic.
   const int64_t counted = flights_[ref.flight].summed == Summed::kAverage ? 0 : bytes;
   traffic_.up += counted;
+  if (trace_.Wants(flights_[ref.flight].step)) trace_.Sent(EndOf(ref, payload));
   SimulatedAllReduce* const peer = plan_.merged ? this : ranks_[op.peer];
   const int32_t sender =
       plan_.merged ? (plan_.scheme.workers - op.peer) % plan_.scheme.workers : rank_;
@@ -252,6 +285,7 @@ void SimulatedAllReduce::Send(OpRef ref) {
       rank_, op.peer, bytes,
       [this, ref, payload] {
         CheckUnchanged(payload);
+        if (trace_.Wants(flights_[ref.flight].step)) trace_.Left();
         done_.push_back(ref);
         Work();
       },
@@ -276,6 +310,7 @@ void SimulatedAllReduce::OnMessage(MessageName name, const Payload& payload) {
 // A transport puts the bytes where they belong as soon as they are there and expected; the thread
 // hears of it later.
 void SimulatedAllReduce::Take(OpRef ref, const Payload& payload) {
+  if (trace_.Wants(flights_[ref.flight].step)) trace_.Received(EndOf(ref, payload));
   if (data_ != nullptr) data_->Receive(ref.flight, core_.OpOf(ref), payload);
   done_.push_back(ref);
 }
@@ -289,7 +324,8 @@ void SimulatedAllReduce::Decode(int32_t flight) {
   busy_ = true;
   const Task task = flights_[flight];
   const AllReducePlan::OfBucket& bucket = plan_.buckets[task.bucket];
-  const bool is_last = task.round + 1 == static_cast<int32_t>(bucket.rounds.size());
+  const bool is_last =
+      task.round + 1 == static_cast<int32_t>(RoundsOf(task.step, task.bucket).size());
   queue_->After(is_last ? bucket.decode : bucket.between, [this, flight, task, is_last] {
     if (data_ != nullptr) data_->Finish(flight);
     if (is_last) {

@@ -10,6 +10,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "common/base/message.h"
 #include "common/collective/collective_core.h"
 #include "common/collective/plan.h"
 #include "common/params/param_layout.h"
@@ -51,7 +52,7 @@ class SimulatedAllReduce : public SimulatedExchange {
     kAverage,    // a copy of the weights, by all workers
   };
   struct Task {
-    int64_t step = 0;
+    int64_t step = 0;  // -1: of none
     int32_t bucket = 0;
     int32_t round = 0;
     Summed summed = Summed::kExchanged;
@@ -66,6 +67,10 @@ class SimulatedAllReduce : public SimulatedExchange {
   void PostAll(int64_t step, Summed summed);
   // Hands over the weights as they are.
   void PostWeights(int64_t step, Summed summed);
+  const std::vector<AllReducePlan::Round>& RoundsOf(int64_t step, int32_t bucket) const;
+  const AllReducePlan::Round& RoundOf(const Task& task) const {
+    return RoundsOf(task.step, task.bucket)[task.round];
+  }
   const Plan& PlanOf(const Task& task) const;
   // Does all that can be done now.
   void Work();
@@ -82,9 +87,13 @@ class SimulatedAllReduce : public SimulatedExchange {
   void Await(int64_t tasks, EventQueue::Action go);
   void Act();
   void Send(OpRef ref);
+  // Bytes of a message without data.
+  int64_t PlannedBytes(OpRef ref) const;
   void Take(OpRef ref, const Payload& payload);
   void Decode(int32_t flight);
   MessageName NameOf(OpRef ref, int32_t from) const;
+  // Of a message that this rank sends or receives, for its trace.
+  MessageEnd EndOf(OpRef ref, const Payload& payload) const;
 
   const int32_t rank_;
   const AllReducePlan& plan_;
@@ -110,9 +119,10 @@ class SimulatedAllReduce : public SimulatedExchange {
   int64_t tasks_done_ = 0;
   EventQueue::Action waiting_;  // the step thread, for
   int64_t awaited_tasks_ = 0;   // so many
-  // Of sums in rounds, as ReducerSum has them: buckets of the step whose first round has been
+  // Of sums in rounds, as ReducerSum has them: buckets of a step whose first round has been
   // started; the first one whose last round has not; and the tasks that wait for their turn.
   int32_t begun_ = 0, later_ = 0;
+  int64_t begun_step_ = 0;
   std::vector<Task> next_rounds_;  // by bucket; round 0: none waits
   std::vector<int32_t> started_;   // rounds, by bucket
 };

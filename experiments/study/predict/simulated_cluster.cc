@@ -8,6 +8,7 @@
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/scheme/registry.h"
+#include "common/scheme/server_exchange.h"
 #include "common/trace/phase.h"
 #include "proto/run_spec.pb.h"
 #include "server/server_core.h"
@@ -56,6 +57,12 @@ absl::StatusOr<ClusterPlan> PlanCluster(const RunSpec& spec, absl::Span<const Bu
     }
   }
   return plan;
+}
+
+EncodedRun EncodedRunOf(const RunSpec& spec, const ParamLayout& layout) {
+  const SchemeTraits traits = TraitsOf(spec);
+  return {&spec.model(), &spec.codec(),  DownCodecOf(spec),
+          &layout,       traits.servers, traits.local_steps};
 }
 
 void SimulatedStepThread::Run(int64_t last, EventQueue::Action done) {
@@ -199,6 +206,7 @@ absl::StatusOr<std::unique_ptr<SimulatedCluster>> SimulatedCluster::Create(
     const ClusterData& data) {
   std::unique_ptr<SimulatedCluster> cluster(new SimulatedCluster(costs.network));
   const SchemeTraits traits = TraitsOf(spec);
+  cluster->all_workers_ = traits.workers;
   const int32_t workers = plan.all_reduce.merged ? 1 : traits.workers;
   if (!traits.collective.empty() || traits.gossip.has_value()) {
     cluster->AddRanks(plan, workers, data);
@@ -248,6 +256,29 @@ absl::Status SimulatedCluster::AddServers(const RunSpec& spec, const ClusterPlan
     exchanges_.push_back(std::move(exchange));
   }
   return absl::OkStatus();
+}
+
+void SimulatedCluster::Trace(const TraceExtent& extent) {
+  for (const auto& exchange : exchanges_) exchange->Trace(SimulatedTrace(extent, &queue_));
+  for (SimulatedServer* const server : servers_) server->Trace(extent);
+}
+
+std::vector<ThreadEvents> SimulatedCluster::Traces(int32_t rank, const TracedSteps& traced,
+                                                   double backward_share) const {
+  const int32_t played = workers() == 1 ? 0 : rank;
+  ThreadEvents step;
+  step.node = ToString(NodeId{Role::kWorker, rank});
+  step.thread = "step";
+  step.spans = threads_[played]->Spans(traced, backward_share);
+  ThreadEvents exchange = exchanges_[played]->trace().Events(step.node, "exchange");
+  // The peers of others are as many ranks on.
+  for (auto* const messages : {&exchange.sent, &exchange.received}) {
+    for (MessageEvent& message : *messages) {
+      if (rank != played)
+        message.end.peer.index = (message.end.peer.index + rank - played) % all_workers_;
+    }
+  }
+  return {step, exchange};
 }
 
 absl::Status SimulatedCluster::Run(const std::function<bool()>& stop) {

@@ -15,15 +15,18 @@
 #include "common/control/dealing.h"
 #include "common/params/param_layout.h"
 #include "common/trace/event_ring.h"
+#include "common/trace/thread_events.h"
 #include "common/trace/thread_recorder.h"
 #include "experiments/study/predict/all_reduce_plan.h"
 #include "experiments/study/predict/costs.h"
+#include "experiments/study/predict/encoding_sizes.h"
 #include "experiments/study/predict/event_queue.h"
 #include "experiments/study/predict/simulated_all_reduce.h"
 #include "experiments/study/predict/simulated_data.h"
 #include "experiments/study/predict/simulated_exchange.h"
 #include "experiments/study/predict/simulated_network.h"
 #include "experiments/study/predict/simulated_servers.h"
+#include "experiments/study/predict/simulated_trace.h"
 
 namespace ringmaster {
 
@@ -40,6 +43,9 @@ struct ClusterPlan {
 // PlanAllReduce; REQUIRES a collective or gossip, and costs that are all workers'.
 absl::StatusOr<ClusterPlan> PlanCluster(const RunSpec& spec, absl::Span<const Bucket> buckets,
                                         const Costs& costs, bool merged = false);
+
+// What the resolved run encodes, of parameters that lie so. Borrows both.
+EncodedRun EncodedRunOf(const RunSpec& spec, const ParamLayout& layout);
 
 // What the nodes of a cluster compute with; all empty in a prediction. Outlives the cluster.
 struct ClusterData {
@@ -148,6 +154,12 @@ class SimulatedCluster {
   SimulatedExchange& exchange(int32_t rank) { return *exchanges_[rank]; }
   SimulatedServer& server(int32_t index) { return *servers_[index]; }
 
+  // Keeps what each exchange thread and server does in traced steps. REQUIRES: no time has passed.
+  void Trace(const TraceExtent& extent);
+  // What the threads of the worker, or of the one that is played for it, did in these steps.
+  std::vector<ThreadEvents> Traces(int32_t rank, const TracedSteps& traced,
+                                   double backward_share) const;
+
   // Lets time pass until `stop`, or until nothing happens any more. The network's status.
   absl::Status Run(const std::function<bool()>& stop);
 
@@ -156,6 +168,7 @@ class SimulatedCluster {
   void AddRanks(const ClusterPlan& plan, int32_t workers, const ClusterData& data);
   absl::Status AddServers(const RunSpec& spec, const ClusterPlan& plan, const ClusterData& data);
 
+  int32_t all_workers_ = 0;  // that are played or stood for
   EventQueue queue_;
   SimulatedNetwork network_;
   std::vector<SimulatedAllReduce*> ranks_;

@@ -17,15 +17,17 @@ namespace ringmaster {
 // What nodes of a simulation compute with and send to each other. A prediction has none of it:
 // there messages have sizes alone, and every pointer to what is declared here is null.
 
-// A message's bytes as they were when it was sent, and where they lay.
+// A message's bytes as they were when it was sent.
 struct Parcel {
   std::vector<std::byte> bytes;
-  const std::byte* memory = nullptr;
+  const std::byte* watched = nullptr;  // where they lay, if it is watched
 };
 using Payload = std::shared_ptr<const Parcel>;
 
-inline Payload PayloadOf(absl::Span<const std::byte> memory) {
-  return std::make_shared<const Parcel>(Parcel{{memory.begin(), memory.end()}, memory.data()});
+// `watched`: CheckUnchanged looks at the memory, which then stays until the message has left.
+inline Payload PayloadOf(absl::Span<const std::byte> memory, bool watched = false) {
+  return std::make_shared<const Parcel>(
+      Parcel{{memory.begin(), memory.end()}, watched ? memory.data() : nullptr});
 }
 
 // The message's size: of an encoding of variable size it is known by the bytes alone. `planned`:
@@ -35,10 +37,10 @@ inline int64_t BytesOf(const Payload& payload, int64_t planned) {
 }
 
 // A transport may read the memory until the message has left: RM_CHECKs that nobody has written
-// there meanwhile.
+// there meanwhile, where it is watched.
 inline void CheckUnchanged(const Payload& payload) {
-  if (payload == nullptr || payload->bytes.empty()) return;
-  RM_CHECK(std::memcmp(payload->memory, payload->bytes.data(), payload->bytes.size()) == 0);
+  if (payload == nullptr || payload->watched == nullptr || payload->bytes.empty()) return;
+  RM_CHECK(std::memcmp(payload->watched, payload->bytes.data(), payload->bytes.size()) == 0);
 }
 
 // What a worker's step thread works on.

@@ -2,8 +2,10 @@
 #define RINGMASTER_EXPERIMENTS_STUDY_PREDICT_SIMULATED_EXCHANGE_H_
 
 #include <cstdint>
+#include <utility>
 
 #include "experiments/study/predict/event_queue.h"
+#include "experiments/study/predict/simulated_trace.h"
 
 namespace ringmaster {
 
@@ -49,8 +51,13 @@ class SimulatedExchange {
 
   const SimulatedTraffic& traffic() const { return traffic_; }
 
+  // Keeps what the exchange thread does in traced steps. REQUIRES: nothing has been done.
+  void Trace(SimulatedTrace trace) { trace_ = std::move(trace); }
+  const SimulatedTrace& trace() const { return trace_; }
+
  protected:
   SimulatedTraffic traffic_;
+  SimulatedTrace trace_;
 };
 
 }  // namespace ringmaster

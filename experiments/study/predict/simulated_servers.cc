@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
+#include "common/base/partition.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
 #include "common/exchange/parts.h"
@@ -30,6 +31,7 @@ absl::StatusOr<PartsPlan> PlanParts(const RunSpec& spec, absl::Span<const Bucket
   for (const Bucket& bucket : buckets) elements += bucket.count;
   const double touch = costs.compute.update / static_cast<double>(std::max<int64_t>(1, elements));
   PartsPlan plan;
+  plan.sizes = costs.codec.sizes;
   plan.parts.resize(traits.servers);
   for (int32_t server = 0; server < traits.servers; ++server) {
     for (const Bucket& bucket : buckets) {
@@ -61,6 +63,14 @@ absl::StatusOr<PartsPlan> PlanParts(const RunSpec& spec, absl::Span<const Bucket
   return plan;
 }
 
+int64_t PartsPlan::PushBytes(const EncodingName& name) const {
+  return sizes != nullptr ? sizes->Up(name) : parts[name.server][name.bucket].push_bytes;
+}
+
+int64_t PartsPlan::AnswerBytes(const EncodingName& name) const {
+  return sizes != nullptr ? sizes->Down(name) : parts[name.server][name.bucket].answer_bytes;
+}
+
 SimulatedServer::SimulatedServer(ServingPlan serving, std::unique_ptr<UpdateRule> update,
                                  const PartsPlan* plan,
                                  const std::vector<SimulatedPsWorker*>* workers,
@@ -72,12 +82,14 @@ SimulatedServer::SimulatedServer(ServingPlan serving, std::unique_ptr<UpdateRule
       queue_(queue),
       data_(data),
       core_(std::move(serving), std::move(update),
-            data != nullptr ? data->weights() : absl::Span<float>()) {
+            data != nullptr ? data->weights() : absl::Span<float>()),
+      steps_(core_.plan().shard.workers, -1),
+      asked_at_(core_.plan().shard.workers) {
   core_.Start(&actions_);  // nothing needs to be told what to expect here
 }
 
-void SimulatedServer::OnMessage(int32_t worker, const Tag& tag, const Payload& payload) {
-  inbox_.push_back({worker, tag, payload});
+void SimulatedServer::OnMessage(const Message& message) {
+  inbox_.push_back(message);
   Serve();
 }
 
@@ -95,6 +107,7 @@ void SimulatedServer::Serve() {
   while (!busy_ && !inbox_.empty()) {
     const Message message = std::move(inbox_.front());
     inbox_.pop_front();
+    serving_since_ = queue_->time();
     const double seconds =
         message.tag.kind == MessageKind::kPush ? plan_.parts[index_][message.tag.bucket].add : 0;
     Spend(seconds, [this, message] { Handle(message); });
@@ -116,7 +129,48 @@ void SimulatedServer::Handle(const Message& message) {
     const std::optional<int32_t> mark = core_.shard().passed_mark();
     if (passed_ && mark.has_value() && core_.shard().HasCopy(*mark)) passed_(*mark);
   }
-  Spend(seconds, [this] { Perform(); });
+  steps_[message.worker] = message.step;
+  if (!trace_.Wants(message.step)) return Spend(seconds, [this] { Perform(); });
+  if (message.tag.kind == MessageKind::kPull) asked_at_[message.worker] = serving_since_;
+  Spend(seconds, [this, message] {
+    TraceServed(message);
+    Perform();
+  });
+}
+
+void SimulatedServer::Trace(const TraceExtent& extent) {
+  trace_ = SimulatedTrace(extent, queue_);
+  // All workers' pulls together have the room of one thread, and each has some.
+  const auto workers = static_cast<int64_t>(steps_.size());
+  parked_extent_ = {extent.steps, CeilDiv(extent.events_max, workers)};
+}
+
+void SimulatedServer::TraceServed(const Message& message) {
+  const bool is_push = message.tag.kind == MessageKind::kPush;
+  const MessageEnd end = {
+      {Role::kWorker, message.worker}, message.tag, message.step, message.bytes};
+  trace_.ReceivedAt(end, serving_since_);
+  const int32_t bucket = is_push ? message.tag.bucket : -1;
+  trace_.AddSpan(KindName(message.tag.kind), message.step, bucket, serving_since_);
+  if (!is_push) return;
+  trace_.AddSpan(core_.shard().updated().empty() ? "add" : "update", message.step, bucket,
+                 serving_since_);
+}
+
+void SimulatedServer::TraceParked(int32_t worker) {
+  if (!trace_.Wants(steps_[worker]) || asked_at_[worker] == serving_since_) return;
+  SimulatedTrace& parked = parked_.try_emplace(worker, parked_extent_, queue_).first->second;
+  parked.AddSpan("parked", steps_[worker], -1, asked_at_[worker]);
+}
+
+std::vector<ThreadEvents> SimulatedServer::Traces() const {
+  const std::string node = ToString(NodeId{Role::kServer, index_});
+  std::vector<ThreadEvents> threads = {trace_.Events(node, "shard")};
+  for (const auto& [worker, trace] : parked_) {
+    threads.push_back(
+        trace.Events(node, absl::StrCat("parked ", ToString(NodeId{Role::kWorker, worker}))));
+  }
+  return threads;
 }
 
 absl::Status SimulatedServer::Tell(const Message& message) {
@@ -138,6 +192,7 @@ void SimulatedServer::Perform() {
         if (data_ != nullptr) data_->Return(action.worker, action.tag.bucket);
         break;
       case ServerAction::Kind::kCopy:
+        if (action.tag.kind == MessageKind::kPull) TraceParked(action.worker);
         if (data_ != nullptr) data_->Copy(action.worker, action.tag);
         break;
       case ServerAction::Kind::kSend:
@@ -150,11 +205,13 @@ void SimulatedServer::Perform() {
 
 void SimulatedServer::Send(int32_t worker, const Tag& tag) {
   const bool has_weights = tag.kind != MessageKind::kPull;
-  const PartCosts& costs = plan_.parts[index_][tag.bucket];
   const Payload payload = data_ != nullptr && has_weights ? data_->Send(worker, tag) : nullptr;
-  const int64_t planned =
-      tag.kind == MessageKind::kWeights ? costs.answer_bytes : costs.weight_bytes;
+  const int64_t planned = tag.kind == MessageKind::kWeights
+                              ? plan_.AnswerBytes({tag.step, worker, index_, tag.bucket})
+                              : plan_.parts[index_][tag.bucket].weight_bytes;
   const int64_t bytes = has_weights ? BytesOf(payload, planned) : 0;
+  if (const int64_t step = steps_[worker]; trace_.Wants(step))
+    trace_.Sent({{Role::kWorker, worker}, tag, step, bytes});
   network_->Send(
       plan_.server_process[index_], plan_.worker_process[worker], bytes,
       [this, worker, part = tag.bucket, payload] {
@@ -186,12 +243,14 @@ void SimulatedPsWorker::BeginStep(int64_t step, EventQueue::Action go) {
 
 void SimulatedPsWorker::GradReady(int64_t step, int32_t bucket) {
   if (core_.plan().local_steps > 0) return;
+  reported_ = step;
   core_.GradientReady(step, bucket, &actions_);
   Perform();
 }
 
 void SimulatedPsWorker::EndStep(int64_t step, EventQueue::Action go) {
   if (data_ != nullptr && core_.plan().local_steps > 0) data_->MeasureDistance();
+  reported_ = step;
   core_.StepEnds(step, &actions_);
   Perform();
   go();
@@ -199,11 +258,13 @@ void SimulatedPsWorker::EndStep(int64_t step, EventQueue::Action go) {
 
 void SimulatedPsWorker::Drain(EventQueue::Action done) {
   waiting_ = std::move(done);
+  reported_ = -1;
   core_.DrainAsked(&actions_);
   Perform();
 }
 
 void SimulatedPsWorker::TakeLeave() {
+  reported_ = -1;
   core_.FarewellAsked(&actions_);
   Perform();
 }
@@ -211,7 +272,10 @@ void SimulatedPsWorker::TakeLeave() {
 void SimulatedPsWorker::OnMessage(int32_t server, const Tag& tag, const Payload& payload,
                                   int64_t bytes) {
   // What a drain brings is no part of any step.
-  if (IsRemote(server) && tag.kind != MessageKind::kDrain) traffic_.down += bytes;
+  const bool is_of_a_step = tag.kind != MessageKind::kDrain;
+  if (IsRemote(server) && is_of_a_step) traffic_.down += bytes;
+  if (is_of_a_step && trace_.Wants(step_))
+    trace_.Received({{Role::kServer, server}, tag, step_, bytes});
   if (data_ != nullptr && tag.kind != MessageKind::kPull) data_->Receive(server, tag, payload);
   core_.MessageArrived(server, tag, &actions_);
   Perform();
@@ -238,6 +302,7 @@ void SimulatedPsWorker::Perform() {
         break;
       case WorkerAction::Kind::kDrained:
       case WorkerAction::Kind::kRecalled:
+      case WorkerAction::Kind::kKept:
         may_go = true;
         break;
     }
@@ -267,23 +332,38 @@ void SimulatedPsWorker::SendNext() {
   }
 }
 
+// What the step thread told of while a pull was under way waits, and is then sent as of the step
+// that its exchange is numbered by: where steps overlap, every step has one.
+int64_t SimulatedPsWorker::StepOf(const WorkerAction& action) const {
+  if (core_.plan().steps_in_flight_max == 1) return reported_;
+  if (action.tag.kind == MessageKind::kPush) return action.tag.step;
+  const PullNote note = DecodePullNote(action.tag.note);
+  return note.drain || note.farewell ? -1 : note.clock - 1;
+}
+
 void SimulatedPsWorker::Send(const WorkerAction& action) {
   const bool is_push = action.tag.kind == MessageKind::kPush;
   const Payload payload = data_ != nullptr && is_push
                               ? data_->Push(action.server, action.tag.step, action.tag.bucket)
                               : nullptr;
-  const int64_t bytes =
-      is_push ? BytesOf(payload, plan_.parts[action.server][action.tag.bucket].push_bytes) : 0;
+  const EncodingName name = {action.tag.step, rank_, action.server, action.tag.bucket};
+  const int64_t bytes = is_push ? BytesOf(payload, plan_.PushBytes(name)) : 0;
   if (IsRemote(action.server)) traffic_.up += bytes;
+  step_ = StepOf(action);
+  if (trace_.Wants(step_)) {
+    trace_.BeginExchange(step_, is_push ? action.tag.bucket : -1);
+    trace_.Sent({{Role::kServer, action.server}, action.tag, step_, bytes});
+  }
   network_->Send(
       plan_.worker_process[rank_], plan_.server_process[action.server], bytes,
       [this, payload] {
         CheckUnchanged(payload);
+        if (trace_.Wants(step_)) trace_.Left();
         core_.MessageLeft(&actions_);
         Perform();
       },
-      [this, server = servers_[action.server], tag = action.tag, payload] {
-        server->OnMessage(rank_, tag, payload);
+      [this, server = servers_[action.server], tag = action.tag, payload, bytes, step = step_] {
+        server->OnMessage({rank_, tag, payload, bytes, step});
       });
 }
 

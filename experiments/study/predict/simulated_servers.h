@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -14,13 +15,17 @@
 #include "absl/types/span.h"
 #include "common/base/message.h"
 #include "common/exchange/snapshot_store.h"
+#include "common/network/network_plan.h"
 #include "common/params/param_layout.h"
+#include "common/trace/thread_events.h"
 #include "common/update/update_rule.h"
 #include "experiments/study/predict/costs.h"
+#include "experiments/study/predict/encoding_sizes.h"
 #include "experiments/study/predict/event_queue.h"
 #include "experiments/study/predict/simulated_data.h"
 #include "experiments/study/predict/simulated_exchange.h"
 #include "experiments/study/predict/simulated_network.h"
+#include "experiments/study/predict/simulated_trace.h"
 #include "server/server_core.h"
 #include "worker/strategy/ps/worker_core.h"
 
@@ -30,8 +35,8 @@ class RunSpec;
 
 // What a part of a bucket on a server takes.
 struct PartCosts {
-  int64_t push_bytes = 0;
-  int64_t answer_bytes = 0;  // of the weights in a step
+  int64_t push_bytes = 0;    // at most
+  int64_t answer_bytes = 0;  // of the weights in a step, at most
   int64_t weight_bytes = 0;  // of the weights as floats, which a drain brings
   double encode = 0;         // seconds: at the worker, before it is pushed
   double add = 0;            // at the server, of one contribution
@@ -45,6 +50,11 @@ struct PartsPlan {
   std::vector<int32_t> server_process;
   // [worker][server]: what they say to each other is no traffic
   std::vector<std::vector<bool>> colocated;
+  const EncodingSizes* sizes = nullptr;  // CodecCosts::sizes
+
+  // Bytes of a push, and of the weights in a step, that carry no data.
+  int64_t PushBytes(const EncodingName& name) const;
+  int64_t AnswerBytes(const EncodingName& name) const;
 };
 
 // `spec` is resolved, its strategy a parameter server's. `costs.compute.update` is that of all
@@ -64,8 +74,16 @@ class SimulatedServer {
                   const std::vector<SimulatedPsWorker*>* workers, SimulatedNetwork* network,
                   EventQueue* queue, ServerData* data);
 
-  // Of `worker`: a push, or a request.
-  void OnMessage(int32_t worker, const Tag& tag, const Payload& payload);
+  struct Message {
+    int32_t worker = 0;
+    Tag tag;
+    Payload payload;
+    int64_t bytes = 0;
+    int64_t step = -1;  // of the worker's that it belongs to; -1: to none
+  };
+
+  // A push, or a request.
+  void OnMessage(const Message& message);
 
   const ServerCore& core() const { return core_; }
   // Memory for copies at marks, before the first push (ServerCore::UseCopies). `passed`: told of a
@@ -77,18 +95,21 @@ class SimulatedServer {
   // When its last update was made, in seconds.
   double updated_at() const { return updated_at_; }
 
- private:
-  struct Message {
-    int32_t worker = 0;
-    Tag tag;
-    Payload payload;
-  };
+  // Keeps what the server does in traced steps. REQUIRES: nothing has been done.
+  void Trace(const TraceExtent& extent);
+  // As real ones have them: the shard's thread, and of each worker how long its pulls have waited.
+  std::vector<ThreadEvents> Traces() const;
 
+ private:
   void Serve();
   void Handle(const Message& message);
   absl::Status Tell(const Message& message);
   void Perform();
   void Send(int32_t worker, const Tag& tag);
+  // Keeps that the message has been served, now.
+  void TraceServed(const Message& message);
+  // Keeps how long the worker's pull has waited at the gate, if it has.
+  void TraceParked(int32_t worker);
   // Runs `action` after the thread has worked so long on it.
   void Spend(double seconds, EventQueue::Action action);
 
@@ -104,6 +125,12 @@ class SimulatedServer {
   double updated_at_ = 0;
   std::deque<Message> inbox_;
   bool busy_ = false;
+  Nanoseconds serving_since_ = 0;
+  std::vector<int64_t> steps_;  // by worker: Message::step of its last one
+  SimulatedTrace trace_;
+  TraceExtent parked_extent_;
+  std::vector<Nanoseconds> asked_at_;         // by worker: its last traced pull
+  std::map<int32_t, SimulatedTrace> parked_;  // by worker
 };
 
 // The shell of WorkerCore in simulated time. The exchange thread encodes and sends what the core
@@ -137,6 +164,8 @@ class SimulatedPsWorker : public SimulatedExchange {
   void Perform();
   void SendNext();
   void Send(const WorkerAction& action);
+  // To which step the message belongs that is sent now; -1: to none.
+  int64_t StepOf(const WorkerAction& action) const;
   bool IsRemote(int32_t server) const { return !plan_.colocated[rank_][server]; }
 
   const int32_t rank_;
@@ -149,6 +178,8 @@ class SimulatedPsWorker : public SimulatedExchange {
   std::vector<WorkerAction> actions_;
   std::deque<WorkerAction> unsent_;
   int64_t begun_ = 0;           // the step last let begin
+  int64_t reported_ = -1;       // the step of which the step thread told last; -1: it drains
+  int64_t step_ = -1;           // of the message last sent
   bool busy_ = false;           // the exchange thread encodes
   EventQueue::Action waiting_;  // the step thread in BeginStep or Drain
 };

@@ -15,16 +15,13 @@
 #include "common/exchange/parts.h"
 #include "common/scheme/registry.h"
 #include "common/scheme/server_exchange.h"
+#include "common/vecmath/element_bytes.h"
 #include "common/vecmath/vecmath.h"
 #include "worker/strategy/ps/worker_core.h"
 #include "worker/strategy/registry.h"
 
 namespace ringmaster {
 namespace {
-
-absl::Span<std::byte> BytesOf(absl::Span<float> floats) {
-  return absl::MakeSpan(reinterpret_cast<std::byte*>(floats.data()), floats.size() * sizeof(float));
-}
 
 absl::Span<const float> FloatsOf(const std::vector<std::byte>& bytes) {
   return absl::MakeConstSpan(reinterpret_cast<const float*>(bytes.data()),
@@ -50,8 +47,9 @@ LearningWorker::LearningWorker(const LearningRun& run, int32_t rank)
       keeps_(KeepsDelivered(run, rank)),
       traits_(*CodecTraitsOf(spec_.codec())),
       rounds_(layout_.buckets().size()),
-      flights_(scheme_.workers),
-      decodings_(CollectiveLimits().in_flight_max) {
+      flights_(scheme_.workers, run.watches_memory),
+      decodings_(CollectiveLimits().in_flight_max),
+      of_equals_(CollectiveLimits().in_flight_max) {
   for (int parity = 0; parity < 2; ++parity) {
     gradients_[parity].resize(layout_.count());
     encoded_[parity].resize(servers_ * layout_.buckets().size());
@@ -71,8 +69,10 @@ absl::StatusOr<std::unique_ptr<LearningWorker>> LearningWorker::Create(
     worker->memory_ = CreateCodecMemory(
         *worker->codec_, {run.layout->count(), run.spec->training().workers()}, codec);
   }
-  RM_ASSIGN_OR_RETURN(worker->replica_, HostReplica::Create(*run.spec, *run.layout, rank,
-                                                            initial_weights, worker->times_));
+  if (run.equal == nullptr) {
+    RM_ASSIGN_OR_RETURN(worker->replica_, HostReplica::Create(*run.spec, *run.layout, rank,
+                                                              initial_weights, worker->times_));
+  }
   if (worker->scheme_.weights == WeightHolder::kServers) {
     worker->back_.assign(initial_weights.size(), NAN);
     if (worker->keeps_) worker->arriving_ = worker->back_;
@@ -122,6 +122,8 @@ void LearningWorker::AwaitGradients() {
 
 void LearningWorker::Update(int64_t step) {
   AwaitGradients();
+  ++updates_;
+  if (run_.equal != nullptr) return Check(run_.equal->Update(rank_, step));
   std::vector<BucketGradient> average;
   for (const Bucket& bucket : layout_.buckets())
     average.push_back(BucketGradient::OnHost(Gradient(step, bucket.id)));
@@ -133,7 +135,6 @@ void LearningWorker::Update(int64_t step) {
   } else {
     Check(replica_->Apply(step, average));
   }
-  ++updates_;
 }
 
 void LearningWorker::Encode(int64_t step, int32_t bucket) {
@@ -149,6 +150,7 @@ void LearningWorker::Encode(int64_t step, int32_t bucket) {
       memory_->Encode(BucketStream(spec_.training().seed(),
                                    {step, step * spec_.training().workers() + rank_}, bucket),
                       slice.begin, Gradient(step, bucket), absl::MakeSpan(out)));
+  if (run_.sizes != nullptr) run_.sizes->Up({step, rank_, /*server=*/0, bucket}, out.size());
 }
 
 void LearningWorker::Start(int32_t place, int64_t step, int32_t bucket, const Plan& plan) {
@@ -157,9 +159,27 @@ void LearningWorker::Start(int32_t place, int64_t step, int32_t bucket, const Pl
   const absl::Span<std::byte> data = traits_.in_rounds ? BytesOf(rounds_[bucket].floats)
                                      : traits_.exact   ? BytesOf(gradient)
                                                        : absl::MakeSpan(encoded_[0][bucket]);
+  if (run_.equal != nullptr) {
+    run_.equal->Start(rank_, step, bucket, data);
+    const bool gathers = !traits_.exact && !traits_.summable_as.has_value();
+    of_equals_[place] = {step, bucket, gathers ? PayloadOf(data) : nullptr};
+    return;
+  }
   flights_.Start(place, data, plan,
                  traits_.in_rounds ? ElementType::kFloat32 : traits_.summable_as);
   decodings_[place] = {bucket, SharedBucketStream(spec_.training().seed(), step, bucket), gradient};
+}
+
+Payload LearningWorker::Send(int32_t place, const PlanOp& op) {
+  return run_.equal != nullptr ? of_equals_[place].encoding : flights_.Send(place, op);
+}
+
+void LearningWorker::Receive(int32_t place, const PlanOp& op, const Payload& payload) {
+  if (run_.equal == nullptr) flights_.Receive(place, op, payload);
+}
+
+void LearningWorker::Add(int32_t place, const PlanOp& op) {
+  if (run_.equal == nullptr) flights_.Add(place, op);
 }
 
 void LearningWorker::StartWeights(int32_t place, int32_t bucket, const Plan& plan) {
@@ -181,6 +201,8 @@ void LearningWorker::TakeSumOfAll() {
 }
 
 void LearningWorker::Finish(int32_t place) {
+  if (run_.equal != nullptr)
+    return Check(run_.equal->Finish(of_equals_[place].step, of_equals_[place].bucket));
   const Decoding& decoding = decodings_[place];
   if (traits_.in_rounds) {
     absl::StatusOr<ReducerRound> next = reducer_->Summed(decoding.bucket);
@@ -221,14 +243,18 @@ Payload LearningWorker::Push(int32_t server, int64_t exchange, int32_t bucket) {
   const absl::Span<float> gradient =
       distance_.empty() ? Gradient(step, bucket).subspan(part.begin - slice.begin, part.count)
                         : absl::MakeSpan(distance_).subspan(part.begin, part.count);
-  if (codec_->traits().exact || part.count == 0) return PayloadOf(BytesOf(gradient));
+  if (codec_->traits().exact) return PayloadOf(BytesOf(gradient), run_.watches_memory);
   std::vector<std::byte>& out = encoded_[step % 2][server * layout_.buckets().size() + bucket];
-  out.resize(codec_->MaxEncodedBytes(part.count));
-  const CodecStream stream =
-      PartStream(spec_.training().seed(), {exchange, step * spec_.training().workers() + rank_},
-                 {bucket, server, servers_});
-  out.resize(memory_->Encode(stream, part.begin, gradient, absl::MakeSpan(out)));
-  return PayloadOf(out);
+  out.clear();
+  if (part.count > 0) {
+    const CodecStream stream =
+        PartStream(spec_.training().seed(), {exchange, step * spec_.training().workers() + rank_},
+                   {bucket, server, servers_});
+    out.resize(codec_->MaxEncodedBytes(part.count));
+    out.resize(memory_->Encode(stream, part.begin, gradient, absl::MakeSpan(out)));
+  }
+  if (run_.sizes != nullptr) run_.sizes->Up({exchange, rank_, server, bucket}, out.size());
+  return PayloadOf(out, run_.watches_memory);
 }
 
 void LearningWorker::Receive(int32_t server, const Tag& tag, const Payload& payload) {
@@ -261,7 +287,7 @@ void LearningWorker::Swap(MessageKind from) {
     MoveTowards(static_cast<float>(scheme_.attraction / (1 - scheme_.attraction)), back_,
                 replica_->Edit());
   }
-  std::fill(back_.begin(), back_.end(), NAN);  // all of it arrives again
+  if (run_.watches_memory) std::fill(back_.begin(), back_.end(), NAN);  // all of it arrives again
 }
 
 LearningServer::LearningServer(const LearningRun& run, const std::vector<float>& initial_weights,
@@ -275,13 +301,14 @@ LearningServer::LearningServer(const LearningRun& run, const std::vector<float>&
                           TraitsOf(*run.spec).backup_workers == 0),
       weights_(GatherShard(parts_, initial_weights)),
       replies_(run.spec->training().workers()),
+      answers_(parts_.size()),
       inbox_(run.spec->training().workers()) {
   if (!answers_from_shard_) std::fill(replies_.begin(), replies_.end(), weights_);
   int64_t begin = 0;
   for (const Range& part : parts_) {
     begins_.push_back(begin);
     begin += part.count;
-    for (auto& of_worker : inbox_) of_worker.emplace_back(part.count, NAN);
+    for (auto& of_worker : inbox_) of_worker.emplace_back();
   }
 }
 
@@ -299,22 +326,27 @@ absl::StatusOr<std::unique_ptr<LearningServer>> LearningServer::Create(
 
 absl::Span<const float> LearningServer::Decode(int32_t worker, int32_t part, int64_t step,
                                                const Payload& payload) {
-  std::vector<float>& into = inbox_[worker][part];
-  if (codec_->traits().exact || into.empty()) {
+  answers_[part] = nullptr;
+  Arrival& arrival = inbox_[worker][part];
+  const auto count = static_cast<size_t>(parts_[part].count);
+  if (codec_->traits().exact || count == 0) {
+    arrival.message = payload;
     const absl::Span<const float> gradient = FloatsOf(payload->bytes);
-    RM_CHECK(gradient.size() == into.size());
-    std::copy(gradient.begin(), gradient.end(), into.begin());
-  } else {
-    const absl::Status decoded =
-        codec_->Decode(SharedPartStream(run_seed_, step, {part, index_, servers_}), payload->bytes,
-                       absl::MakeSpan(into));
-    if (!decoded.ok()) run_.fail(decoded);
+    RM_CHECK(gradient.size() == count);
+    return gradient;
   }
-  return into;
+  arrival.decoded.resize(count);
+  const absl::Status decoded =
+      codec_->Decode(SharedPartStream(run_seed_, step, {part, index_, servers_}), payload->bytes,
+                     absl::MakeSpan(arrival.decoded));
+  if (!decoded.ok()) run_.fail(decoded);
+  return arrival.decoded;
 }
 
 void LearningServer::Return(int32_t worker, int32_t part) {
-  std::fill(inbox_[worker][part].begin(), inbox_[worker][part].end(), NAN);
+  Arrival& arrival = inbox_[worker][part];
+  arrival.message = nullptr;
+  if (run_.watches_memory) std::fill(arrival.decoded.begin(), arrival.decoded.end(), NAN);
 }
 
 void LearningServer::Copy(int32_t worker, const Tag& tag) {
@@ -332,13 +364,21 @@ Payload LearningServer::Send(int32_t worker, const Tag& tag) {
     const absl::Span<const float> weights = absl::MakeSpan(weights_);
     const auto encoded =
         down_->Encode(worker, tag, weights.subspan(begins_[part], parts_[part].count));
-    if (encoded.ok()) return PayloadOf(*encoded);
+    if (encoded.ok()) {
+      if (run_.sizes != nullptr)
+        run_.sizes->Down({tag.step, worker, index_, part}, encoded->size());
+      return PayloadOf(*encoded, run_.watches_memory);
+    }
     run_.fail(encoded.status());
   }
+  const bool is_shared = answers_from_shard_ && down_ == nullptr;  // all workers get the same
+  if (is_shared && answers_[part] != nullptr) return answers_[part];
   std::vector<float>& from = answers_from_shard_ ? weights_ : replies_[worker];
   const absl::Span<float> weights = absl::MakeSpan(from).subspan(begins_[part], parts_[part].count);
   if (down_ != nullptr) down_->Tell(worker, part, weights);
-  return PayloadOf(BytesOf(weights));
+  Payload payload = PayloadOf(BytesOf(weights), run_.watches_memory);
+  if (is_shared) answers_[part] = payload;
+  return payload;
 }
 
 }  // namespace ringmaster

@@ -19,7 +19,9 @@
 #include "common/scheme/scheme.h"
 #include "common/trace/trace.h"
 #include "experiments/study/predict/simulated_data.h"
+#include "experiments/study/simulate/equal_replicas.h"
 #include "experiments/study/simulate/rank_flights.h"
+#include "experiments/study/simulate/size_keeper.h"
 #include "experiments/study/simulate/worker_gradients.h"
 #include "proto/run_spec.pb.h"
 #include "server/down_link.h"
@@ -33,20 +35,29 @@ struct LearningRun {
   const RunSpec* spec = nullptr;  // resolved
   const ParamLayout* layout = nullptr;
   WorkerGradients* gradients = nullptr;
+  // What all workers hold together, where EqualReplicas::Serve; null: each has a replica of its
+  // own, and messages carry all bytes.
+  EqualReplicas* equal = nullptr;
+  // For tests: memory that a transport may read is watched (PayloadOf), and memory that nobody may
+  // read holds no numbers.
+  bool watches_memory = false;
   // Told why a node cannot go on: what would end a run. It then does as if it could.
   std::function<void(const absl::Status& why)> fail;
+  SizeKeeper* sizes = nullptr;  // told what each encoding takes; null: nobody asks
 };
 
-// A simulated worker that learns: a replica, two arenas of gradients, and the codec with its
-// memory. What its exchange thread and its step thread do is done at the moment at which they would
-// do it; the bits are those of a real worker. One thread.
+// A simulated worker that learns: a replica, its own or one of equal ones, two arenas of gradients,
+// and the codec with its memory. What its exchange thread and its step thread do is done at the
+// moment at which they would do it; the bits are those of a real worker. One thread.
 class LearningWorker : public StepData, public RankData, public PsWorkerData {
  public:
   // Errors as of the codec, and of HostReplica::Create.
   static absl::StatusOr<std::unique_ptr<LearningWorker>> Create(
       const LearningRun& run, const std::vector<float>& initial_weights, int32_t rank);
 
-  absl::Span<const float> weights() const { return replica_->weights().host(); }
+  absl::Span<const float> weights() const {
+    return run_.equal != nullptr ? run_.equal->weights(rank_) : replica_->weights().host();
+  }
   // The center that the last drain has brought, where servers hold it.
   absl::Span<const float> center() const { return center_; }
   // The model as far as the worker knows it: what is made of all workers' weights it knows after a
@@ -72,11 +83,9 @@ class LearningWorker : public StepData, public RankData, public PsWorkerData {
   void StartCopy(int32_t flight, int32_t bucket, const Plan& plan) override;
   void TakeSum() override;
   void TakeSumOfAll() override;
-  Payload Send(int32_t flight, const PlanOp& op) override { return flights_.Send(flight, op); }
-  void Receive(int32_t flight, const PlanOp& op, const Payload& payload) override {
-    flights_.Receive(flight, op, payload);
-  }
-  void Add(int32_t flight, const PlanOp& op) override { flights_.Add(flight, op); }
+  Payload Send(int32_t flight, const PlanOp& op) override;
+  void Receive(int32_t flight, const PlanOp& op, const Payload& payload) override;
+  void Add(int32_t flight, const PlanOp& op) override;
   void Finish(int32_t flight) override;
 
   // PsWorkerData.
@@ -92,6 +101,12 @@ class LearningWorker : public StepData, public RankData, public PsWorkerData {
     int32_t bucket = 0;
     SharedStream stream;
     absl::Span<float> gradient;
+  };
+  // A flight of equal replicas, whose messages have sizes alone.
+  struct OfEquals {
+    int64_t step = 0;
+    int32_t bucket = 0;
+    Payload encoding;  // of what is gathered; null: all messages are of planned sizes
   };
 
   LearningWorker(const LearningRun& run, int32_t rank);
@@ -116,10 +131,10 @@ class LearningWorker : public StepData, public RankData, public PsWorkerData {
   std::unique_ptr<CodecMemory> memory_;
   std::unique_ptr<Codec> down_codec_;  // null: weights come as floats
   std::unique_ptr<HeldWeights> held_;
-  std::unique_ptr<Reducer> reducer_;  // null where they do not
-  std::vector<ReducerRound> rounds_;  // by bucket
-  PhaseTimes times_;                  // nobody reads them
-  std::unique_ptr<HostReplica> replica_;
+  std::unique_ptr<Reducer> reducer_;      // null where they do not
+  std::vector<ReducerRound> rounds_;      // by bucket
+  PhaseTimes times_;                      // nobody reads them
+  std::unique_ptr<HostReplica> replica_;  // null where all are equal
   std::vector<float> back_, arriving_;
   int64_t step_ = 0, lot_ = 0;  // computed last
   bool computing_ = false;      // and nobody has asked for the gradients
@@ -133,6 +148,7 @@ class LearningWorker : public StepData, public RankData, public PsWorkerData {
   std::vector<std::vector<std::byte>> encoded_[2];  // by server * buckets + bucket
   RankFlights flights_;
   std::vector<Decoding> decodings_;  // by flight
+  std::vector<OfEquals> of_equals_;  // by flight
   // Where workers exchange weights with each other: what they make of it, and what is exchanged.
   std::unique_ptr<WeightRule> rule_;
   std::vector<float> copy_;
@@ -155,6 +171,12 @@ class LearningServer : public ServerData {
   Payload Send(int32_t worker, const Tag& tag) override;
 
  private:
+  // A worker's gradient, until it is returned.
+  struct Arrival {
+    Payload message;             // with the gradient as it is
+    std::vector<float> decoded;  // or by the codec
+  };
+
   LearningServer(const LearningRun& run, const std::vector<float>& initial_weights, int32_t index);
 
   const LearningRun run_;
@@ -165,9 +187,10 @@ class LearningServer : public ServerData {
   std::unique_ptr<Codec> codec_;
   std::vector<int64_t> begins_;  // of each part in the shard's arena
   std::vector<float> weights_;
-  std::unique_ptr<DownLink> down_;                      // null: weights go as floats
-  std::vector<std::vector<float>> replies_;             // by worker
-  std::vector<std::vector<std::vector<float>>> inbox_;  // by worker and part
+  std::unique_ptr<DownLink> down_;           // null: weights go as floats
+  std::vector<std::vector<float>> replies_;  // by worker
+  std::vector<Payload> answers_;             // from the shard, by part; null: updated since
+  std::vector<std::vector<Arrival>> inbox_;  // by worker and part
 };
 
 }  // namespace ringmaster

@@ -11,6 +11,7 @@
 #include "common/params/param_layout.h"
 #include "common/scheme/scheme.h"
 #include "experiments/study/predict/all_reduce_plan.h"
+#include "experiments/study/simulate/planned_sum.h"
 
 namespace ringmaster {
 
@@ -32,13 +33,14 @@ class MarkedReplicas {
  private:
   using Replicas = std::vector<std::vector<float>>;  // by rank; empty: it has not passed
 
-  void Average(Replicas* replicas) const;
+  std::vector<float> Average(const Replicas& replicas);
 
   const std::vector<SampleMark> marks_;
   const ParamLayout& layout_;
   const AllReducePlan& plan_;
   std::vector<Replicas> replicas_;  // by mark
   std::vector<int32_t> passed_;     // workers, by mark
+  PlannedSums sums_;
 };
 
 }  // namespace ringmaster

@@ -73,10 +73,10 @@ class ModelGradients::Seat {
     return loss / static_cast<double>(int64_t{shares_} * accumulate);
   }
 
-  absl::StatusOr<BatchScore> Score(const Samples& samples, int64_t count,
+  absl::StatusOr<BatchScore> Score(const Samples& samples, const Range& range,
                                    absl::Span<const float> weights) {
     std::atomic<int64_t> work{0};
-    return Evaluate(samples, {0, count}, ViewOf(weights), model(), upload_, &work);
+    return Evaluate(samples, range, ViewOf(weights), model(), upload_, &work);
   }
 
  private:
@@ -187,30 +187,62 @@ absl::StatusOr<double> ModelGradients::Await(int32_t rank) {
 }
 
 void ModelGradients::Work(Seat* seat) {
+  absl::MutexLock lock(&mutex_);
   for (;;) {
-    GradientTask task;
-    {
-      absl::MutexLock lock(&mutex_);
-      const auto may_go = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-        return ends_ || !tasks_.empty();
-      };
-      mutex_.Await(absl::Condition(&may_go));
-      if (ends_) return;
-      task = tasks_.front();
-      tasks_.pop_front();
+    const auto may_go = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+      return ends_ || HasBatch() || !tasks_.empty();
+    };
+    mutex_.Await(absl::Condition(&may_go));
+    if (ends_) return;
+    if (HasBatch()) {
+      ScoreBatch(seat);
+      continue;
     }
+    const GradientTask task = tasks_.front();
+    tasks_.pop_front();
+    mutex_.Unlock();
     absl::StatusOr<double> loss = seat->Compute(task);
     if (!loss.ok()) {
       loss = Annotate(loss.status(), absl::StrCat("worker/", task.rank, " step=", task.step));
     }
-    absl::MutexLock lock(&mutex_);
+    mutex_.Lock();
     done_[task.rank] = std::move(loss);
   }
 }
 
+void ModelGradients::ScoreBatch(Seat* seat) {
+  Scoring* const scoring = scoring_;
+  const int64_t batch = scoring->next++;
+  mutex_.Unlock();
+  const int64_t size = EvaluationBatch(scoring->samples->shape);
+  const int64_t begin = batch * size;
+  absl::StatusOr<BatchScore> score = seat->Score(
+      *scoring->samples, {begin, std::min(size, scoring->count - begin)}, scoring->weights);
+  mutex_.Lock();
+  scoring->scores[batch] = std::move(score);
+  --scoring->left;
+}
+
 absl::StatusOr<BatchScore> ModelGradients::Score(const Samples& samples, int64_t count,
                                                  absl::Span<const float> weights) {
-  return scorer_->Score(samples, count, weights);
+  Scoring scoring{&samples, count, weights, 0, CeilDiv(count, EvaluationBatch(samples.shape)), {}};
+  scoring.scores.assign(scoring.left, BatchScore());
+  {
+    absl::MutexLock lock(&mutex_);
+    scoring_ = &scoring;
+    while (HasBatch()) ScoreBatch(scorer_.get());
+    const auto is_done = [&scoring] { return scoring.left == 0; };
+    mutex_.Await(absl::Condition(&is_done));
+    scoring_ = nullptr;
+  }
+  BatchScore total;
+  for (const absl::StatusOr<BatchScore>& score : scoring.scores) {
+    RM_RETURN_IF_ERROR(score.status());
+    total.loss_sum += score->loss_sum;
+    total.correct += score->correct;
+    total.count += score->count;
+  }
+  return total;
 }
 
 }  // namespace ringmaster

@@ -41,16 +41,32 @@ class ModelGradients final : public WorkerGradients {
   void Start(const GradientTask& task) override;
   absl::StatusOr<double> Await(int32_t rank) override;
 
-  // Sums over the first `count` samples of the set under `weights`, the bits of a real run's. On
-  // the calling thread, while no task is under way on the seat that it takes.
+  // Sums over the first `count` samples of the set under `weights`, to the same bits for any number
+  // of threads: all that are free take part, the calling one too, before tasks that have not begun.
   absl::StatusOr<BatchScore> Score(const Samples& samples, int64_t count,
                                    absl::Span<const float> weights);
 
  private:
   class Seat;
 
+  // A Score under way. Its batches are those of Evaluate, and their sums are added in its order.
+  struct Scoring {
+    const Samples* samples = nullptr;
+    int64_t count = 0;
+    absl::Span<const float> weights;
+    int64_t next = 0;                                // batch that nobody has taken
+    int64_t left = 0;                                // batches that are not done
+    std::vector<absl::StatusOr<BatchScore>> scores;  // by batch
+  };
+
   ModelGradients(const RunSpec& spec, const Dataset& dataset);
   void Work(Seat* seat);
+  bool HasBatch() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return scoring_ != nullptr && scoring_->left > 0 &&
+           scoring_->next < static_cast<int64_t>(scoring_->scores.size());
+  }
+  // Scores the next batch, outside of the lock. REQUIRES: HasBatch.
+  void ScoreBatch(Seat* seat) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const RunSpec& spec_;
   const Dataset& dataset_;
@@ -60,6 +76,7 @@ class ModelGradients final : public WorkerGradients {
   absl::Mutex mutex_;
   std::deque<GradientTask> tasks_ ABSL_GUARDED_BY(mutex_);                           // not begun
   std::vector<std::optional<absl::StatusOr<double>>> done_ ABSL_GUARDED_BY(mutex_);  // by rank
+  Scoring* scoring_ ABSL_GUARDED_BY(mutex_) = nullptr;
   bool ends_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;  // last: they use the above
 };

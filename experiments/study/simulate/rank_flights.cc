@@ -4,37 +4,12 @@
 
 #include "common/base/check.h"
 #include "common/collective/collective_core.h"
-#include "common/vecmath/vecmath.h"
+#include "common/vecmath/element_bytes.h"
 
 namespace ringmaster {
-namespace {
 
-template <typename T>
-absl::Span<const T> ElementsOf(absl::Span<const std::byte> bytes) {
-  return absl::MakeConstSpan(reinterpret_cast<const T*>(bytes.data()), bytes.size() / sizeof(T));
-}
-
-template <typename T>
-absl::Span<T> ElementsOf(absl::Span<std::byte> bytes) {
-  return absl::MakeSpan(reinterpret_cast<T*>(bytes.data()), bytes.size() / sizeof(T));
-}
-
-void AddElements(ElementType type, absl::Span<const std::byte> from, absl::Span<std::byte> to) {
-  RM_CHECK(from.size() == to.size());
-  switch (type) {
-    case ElementType::kFloat32:
-      return ringmaster::Add(ElementsOf<float>(from), ElementsOf<float>(to));
-    case ElementType::kFloat16:
-      return AddFloat16(ElementsOf<uint16_t>(from), ElementsOf<uint16_t>(to));
-    case ElementType::kBfloat16:
-      return AddBfloat16(ElementsOf<uint16_t>(from), ElementsOf<uint16_t>(to));
-  }
-}
-
-}  // namespace
-
-RankFlights::RankFlights(int32_t ranks)
-    : ranks_(ranks), flights_(CollectiveLimits().in_flight_max) {}
+RankFlights::RankFlights(int32_t ranks, bool watched)
+    : ranks_(ranks), watched_(watched), flights_(CollectiveLimits().in_flight_max) {}
 
 void RankFlights::Start(int32_t flight, absl::Span<std::byte> data, const Plan& plan,
                         std::optional<ElementType> summed_as) {
@@ -48,7 +23,8 @@ void RankFlights::Start(int32_t flight, absl::Span<std::byte> data, const Plan& 
 
 Payload RankFlights::Send(int32_t flight, const PlanOp& op) const {
   const absl::Span<std::byte> data = flights_[flight].data;
-  return PayloadOf(op.kind == PlanOp::Kind::kGatherSend ? data : data.subspan(op.to, op.bytes));
+  return PayloadOf(op.kind == PlanOp::Kind::kGatherSend ? data : data.subspan(op.to, op.bytes),
+                   watched_);
 }
 
 void RankFlights::Receive(int32_t flight, const PlanOp& op, const Payload& payload) {
@@ -56,7 +32,7 @@ void RankFlights::Receive(int32_t flight, const PlanOp& op, const Payload& paylo
   if (op.kind == PlanOp::Kind::kGatherReceive) {
     own.received[op.peer] = payload->bytes;
   } else if (op.kind == PlanOp::Kind::kReceiveAdd) {
-    AddElements(*own.summed_as, payload->bytes, Target(own, op));
+    AddBytes(*own.summed_as, payload->bytes, Target(own, op));
   } else {
     const absl::Span<std::byte> target = Target(own, op);
     RM_CHECK(payload->bytes.size() == target.size());
@@ -66,7 +42,7 @@ void RankFlights::Receive(int32_t flight, const PlanOp& op, const Payload& paylo
 
 void RankFlights::Add(int32_t flight, const PlanOp& op) {
   Flight& own = flights_[flight];
-  AddElements(*own.summed_as, Scratch(own, op.from_receive), Target(own, op));
+  AddBytes(*own.summed_as, Scratch(own, op.from_receive), Target(own, op));
 }
 
 absl::Span<std::byte> RankFlights::Scratch(Flight& flight, int32_t receive) {

@@ -17,8 +17,8 @@ namespace ringmaster {
 // flight is the core's (common/collective/collective_core.h). One thread.
 class RankFlights {
  public:
-  // Of a collective of so many ranks.
-  explicit RankFlights(int32_t ranks);
+  // Of a collective of so many ranks. `watched`: as of PayloadOf.
+  RankFlights(int32_t ranks, bool watched);
 
   // `data` and `plan` stay until the flight has finished. `summed_as`: the elements of what is
   // summed; absent: it is gathered.
@@ -48,6 +48,7 @@ class RankFlights {
   static absl::Span<std::byte> Target(Flight& flight, const PlanOp& op);
 
   const int32_t ranks_;
+  const bool watched_;
   std::vector<Flight> flights_;
 };
 

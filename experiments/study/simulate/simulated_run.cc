@@ -13,27 +13,35 @@
 #include "absl/types/span.h"
 #include "common/base/check.h"
 #include "common/base/fingerprint.h"
+#include "common/base/message.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
+#include "common/codec/codec.h"
+#include "common/codec/small_tensors.h"
 #include "common/config/describe.h"
 #include "common/control/dealing.h"
 #include "common/exchange/parts.h"
 #include "common/machine/free_memory.h"
 #include "common/scheme/registry.h"
+#include "common/trace/event_ring.h"
 #include "common/trace/node_traces.h"
 #include "common/trace/phase.h"
+#include "common/trace/thread_events.h"
 #include "common/trace/thread_recorder.h"
 #include "experiments/program/run/network.h"
 #include "experiments/program/run/placement.h"
 #include "experiments/program/run/run_arm.h"
-#include "experiments/program/run/worker_parts.h"
+#include "experiments/program/run/run_needs.h"
 #include "experiments/study/predict/compute_profile.h"
 #include "experiments/study/predict/all_reduce_plan.h"
+#include "experiments/study/predict/encoding_sizes.h"
 #include "experiments/study/predict/simulated_cluster.h"
+#include "experiments/study/simulate/equal_replicas.h"
+#include "experiments/study/predict/simulated_trace.h"
 #include "experiments/study/simulate/learning_nodes.h"
 #include "experiments/study/simulate/marked_replicas.h"
 #include "experiments/study/simulate/model_gradients.h"
-#include "proto/compute_times.pb.h"
+#include "experiments/study/simulate/size_keeper.h"
 #include "proto/run_record.pb.h"
 #include "proto/run_spec.pb.h"
 #include "server/shard_core.h"
@@ -52,6 +60,24 @@ constexpr double kBackwardShare = 2.0 / 3;
 // Events between two looks at what goes on outside.
 constexpr int64_t kEventsUnwatched = 4096;
 
+// What the reader of a file of sizes would ask.
+std::string WhoseSizes(const RunSpec& spec) {
+  return absl::StrCat(spec.name(), ": ", spec.training().workers(), " workers, ",
+                      spec.data().name(), ", batches of ", spec.training().batch_per_worker());
+}
+
+// One that did nothing is left out.
+void AddTrace(const ThreadEvents& events, ProcessReport* report) {
+  if (events.spans.empty() && events.sent.empty() && events.received.empty()) return;
+  ThreadTrace* const trace = report->add_traces();
+  trace->set_node(events.node);
+  trace->set_thread(events.thread);
+  trace->set_dropped(events.dropped);
+  AddSpans(events.spans, trace);
+  AddMessages(events.sent, trace->mutable_sent());
+  AddMessages(events.received, trace->mutable_received());
+}
+
 // One run.
 class SimulatedRun {
  public:
@@ -59,17 +85,22 @@ class SimulatedRun {
       : spec_(spec), options_(options), traits_(TraitsOf(spec)), marks_(SampleMarks(spec)) {}
 
   absl::StatusOr<std::vector<ProcessReport>> Run() {
-    RM_CHECK(options_.compute.source.empty() == (options_.times == nullptr));
+    RM_CHECK(options_.compute.source.empty() == !options_.times.has_value());
     RM_RETURN_IF_ERROR(CheckSimulatable(spec_, options_));
     RM_RETURN_IF_ERROR(CheckSimulationMemory(spec_, options_, FreeMemoryBytes()));
     RM_RETURN_IF_ERROR(LoadModel());
     RM_RETURN_IF_ERROR(SetCosts());
-    if (options_.learns) RM_RETURN_IF_ERROR(CreateNodes());
     RM_ASSIGN_OR_RETURN(plan_, PlanCluster(spec_, layout().buckets(), costs_, options_.merges));
+    if (options_.learns) RM_RETURN_IF_ERROR(CreateNodes());
     RM_ASSIGN_OR_RETURN(cluster_,
                         SimulatedCluster::Create(spec_, plan_, costs_, /*drift=*/0, data_));
+    cluster_->Trace(TraceExtentOf(TracedStepsOf(spec_), traits_.workers + traits_.servers));
     if (options_.learns) Watch();
     RM_RETURN_IF_ERROR(Play());
+    if (keeper_ != nullptr) {
+      RM_ASSIGN_OR_RETURN(const KeptSizes sizes, keeper_->Kept(WhoseSizes(spec_)));
+      RM_RETURN_IF_ERROR(options_.keep_sizes(sizes));
+    }
     if (options_.learns && IsScored(spec_)) RM_RETURN_IF_ERROR(ScoreTheEnd());
     return Reports();
   }
@@ -89,16 +120,11 @@ class SimulatedRun {
   }
 
  private:
-  const ParamLayout& layout() const {
-    return learned_ != nullptr ? learned_->layout() : host_.model->layout();
-  }
+  const ParamLayout& layout() const { return learned_ != nullptr ? learned_->layout() : *layout_; }
 
   absl::Status LoadModel() {
     if (!options_.learns) {
-      int64_t train_count = 0, test_count = 0;
-      RM_ASSIGN_OR_RETURN(const SampleShape shape,
-                          InspectDataset(spec_.data(), &train_count, &test_count));
-      RM_ASSIGN_OR_RETURN(host_, CreateHostModel(spec_, shape));
+      RM_ASSIGN_OR_RETURN(layout_, LayoutOf(spec_));
       return absl::OkStatus();
     }
     RM_ASSIGN_OR_RETURN(dataset_, LoadDataset(spec_.data()));
@@ -111,13 +137,16 @@ class SimulatedRun {
     const TrainingSpec& training = spec_.training();
     // A worker that stands for several computes the batches of all.
     const auto shares = static_cast<double>(training.workers() / traits_.workers);
-    if (options_.times != nullptr) {
+    if (options_.times.has_value()) {
       if (options_.times->handovers().rbegin()->elements() != layout().count())
         return absl::InvalidArgumentError("the times are of a model of another size");
       costs_.compute = CostsOfTimes(*options_.times, layout().buckets());
       backward_share_ = 1 - costs_.compute.bucket_ready.front();
     } else {
-      costs_.compute = SaidCosts();
+      if (training.has_emulated_compute())
+        backward_share_ = training.emulated_compute().backward_share();
+      costs_.compute = CostsOfMean(absl::ToDoubleSeconds(options_.compute.mean), backward_share_,
+                                   layout().buckets());
     }
     costs_.compute.compute *= shares;
     if (options_.compute.sigma > 0) {
@@ -136,6 +165,13 @@ class SimulatedRun {
       };
     }
     costs_.codec.rounds = RoundsOf(spec_, layout());
+    if (spec_.codec().warmup_steps() > 0)
+      costs_.codec.warmup_rounds = RoundsOf(spec_, layout(), /*step=*/0);
+    if (!options_.learns) {
+      const KeptSizes* const kept = options_.sizes.has_value() ? &*options_.sizes : nullptr;
+      RM_ASSIGN_OR_RETURN(sizes_, EncodingSizes::Create(EncodedRunOf(spec_, layout()), kept));
+      costs_.codec.sizes = sizes_.get();
+    }
     RM_ASSIGN_OR_RETURN(costs_.network.plan, PlanNetwork(*NetworkOf(spec_), PlaceNodes(spec_)));
     // Nobody sends to the one that is played: its messages wait for their receivers' cards where
     // they leave, which as many cross.
@@ -146,26 +182,23 @@ class SimulatedRun {
     return absl::OkStatus();
   }
 
-  // Of a worker that computes as long as the options say, its gradients ready evenly in backward.
-  ComputeCosts SaidCosts() {
-    const TrainingSpec& training = spec_.training();
-    if (training.has_emulated_compute())
-      backward_share_ = training.emulated_compute().backward_share();
-    ComputeCosts costs;
-    costs.compute = absl::ToDoubleSeconds(options_.compute.mean);
-    const auto count = static_cast<double>(layout().count());
-    for (const Bucket& bucket : layout().buckets()) {
-      costs.bucket_ready.push_back(1 - backward_share_ +
-                                   backward_share_ * static_cast<double>(bucket.end()) / count);
-    }
-    return costs;
-  }
-
   absl::Status CreateNodes() {
     learning_.spec = &spec_;
     learning_.layout = &layout();
     learning_.gradients = learned_.get();
+    if (EqualReplicas::Serve(traits_, *CodecTraitsOf(spec_.codec()))) {
+      EqualReplicas::Decoding decoding;
+      decoding.seed = spec_.training().seed();
+      RM_ASSIGN_OR_RETURN(decoding.codec, CreateCodecOf(spec_.codec(), layout(), /*parts=*/1));
+      RM_ASSIGN_OR_RETURN(equal_, EqualReplicas::Create(spec_, layout(), plan_.all_reduce,
+                                                        initial_weights_, std::move(decoding)));
+      learning_.equal = equal_.get();
+    }
     learning_.fail = [this](const absl::Status& why) { failure_.Update(why); };
+    if (options_.keep_sizes) {
+      keeper_ = std::make_unique<SizeKeeper>(EncodedRunOf(spec_, layout()), traits_.workers);
+      learning_.sizes = keeper_.get();
+    }
     for (int32_t rank = 0; rank < traits_.workers; ++rank) {
       RM_ASSIGN_OR_RETURN(auto worker, LearningWorker::Create(learning_, initial_weights_, rank));
       data_.steps.push_back(worker.get());
@@ -346,9 +379,13 @@ class SimulatedRun {
       for (const NodeId& node : nodes) {
         if (node.role == Role::kWorker) {
           FillWorker(node.index, report.add_workers());
-          if (TracedStepsOf(spec_).count() > 0) AddTrace(node.index, report.add_traces());
+          const TracedSteps traced = TracedStepsOf(spec_);
+          for (const ThreadEvents& thread : cluster_->Traces(node.index, traced, backward_share_))
+            AddTrace(thread, &report);
         } else {
           FillServer(node.index, report.add_servers());
+          for (const ThreadEvents& thread : cluster_->server(node.index).Traces())
+            AddTrace(thread, &report);
         }
       }
     }
@@ -410,13 +447,6 @@ class SimulatedRun {
   // Who is played for this worker: itself, or the one that stands for all.
   int32_t PlayedFor(int32_t rank) const { return options_.merges ? 0 : rank; }
 
-  // What the step thread did in the steps that are traced.
-  void AddTrace(int32_t rank, ThreadTrace* trace) {
-    trace->set_node(absl::StrCat("worker/", rank));
-    trace->set_thread("step");
-    AddSpans(cluster_->thread(PlayedFor(rank)).Spans(TracedStepsOf(spec_), backward_share_), trace);
-  }
-
   void FillServer(int32_t index, ServerReport* report) {
     const ShardCore& shard = cluster_->server(index).core().shard();
     report->set_index(index);
@@ -429,19 +459,22 @@ class SimulatedRun {
   const SimulationOptions& options_;
   const SchemeTraits traits_;
   const std::vector<SampleMark> marks_;
-  WorkerParts host_;  // where nothing is learned
+  std::optional<ParamLayout> layout_;  // where nothing is learned
   Dataset dataset_;
   std::unique_ptr<ModelGradients> learned_;
   std::vector<float> initial_weights_;
   std::vector<std::unique_ptr<Slowdown>> slowdowns_;  // by rank
   double backward_share_ = kBackwardShare;            // of a step's computing
-  Costs costs_;
+  std::unique_ptr<EncodingSizes> sizes_;              // where nothing is learned
+  Costs costs_;                                       // uses the above
   absl::Status failure_;
+  ClusterPlan plan_;
+  std::unique_ptr<SizeKeeper> keeper_;  // null: nobody asks
   LearningRun learning_;
+  std::unique_ptr<EqualReplicas> equal_;  // of the workers; null where they have their own
   std::vector<std::unique_ptr<LearningWorker>> workers_;
   std::vector<std::unique_ptr<LearningServer>> servers_;
   ClusterData data_;
-  ClusterPlan plan_;
   std::unique_ptr<SimulatedCluster> cluster_;  // uses the above
   size_t next_mark_ = 0;                       // that has not been scored
   std::vector<int32_t> passed_;                // by mark: servers that have passed it

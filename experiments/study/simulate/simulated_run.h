@@ -8,10 +8,11 @@
 
 #include "absl/status/status.h"
 #include "experiments/study/simulate/compute_text.h"
+#include "proto/compute_times.pb.h"
+#include "proto/kept_sizes.pb.h"
 
 namespace ringmaster {
 
-class ComputeTimes;
 class RunRecord;
 class RunSpec;
 
@@ -25,8 +26,13 @@ struct SimulationProgress {
 struct SimulationOptions {
   // What a worker's step takes; the same for all ranks but for what the spec slows down.
   StepCompute compute;
-  // Of the run's model: what its source says, in place of its mean; null: it has no source.
-  const ComputeTimes* times = nullptr;
+  // Of the run's model: what its source says, in place of its mean; absent: it has no source.
+  std::optional<ComputeTimes> times;
+  // Of the run's encodings: what those take whose size varies, in a run that does not learn.
+  std::optional<KeptSizes> sizes;
+  // Given what they take in this run, which learns, at its end; its error is the run's. Absent:
+  // nobody asks.
+  std::function<absl::Status(const KeptSizes& sizes)> keep_sizes;
   // Whether gradients are computed. Else time alone is played.
   bool learns = false;
   // Of these, the ones that compute gradients; all bits are the same for any number.
@@ -44,7 +50,7 @@ struct SimulationOptions {
 
 // Whether SimulateRun can play the run, but for what files hold. Unimplemented names what it cannot
 // play and what to do; InvalidArgument: the spec has no network, contradicts the options, or the
-// times are of another model.
+// times or sizes are of another run. With sizes or keep_sizes errors of its data set's files too.
 absl::Status CheckSimulatable(const RunSpec& spec, const SimulationOptions& options);
 
 // Whether `free_bytes` of memory (absent: nobody knows how many) are enough for the run to

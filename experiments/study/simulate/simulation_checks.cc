@@ -5,18 +5,25 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
-#include "common/codec/codec.h"
 #include "common/config/describe.h"
 #include "common/scheme/registry.h"
+#include "common/scheme/server_exchange.h"
 #include "experiments/program/run/run_needs.h"
 #include "experiments/study/predict/compute_profile.h"
+#include "experiments/study/predict/encoding_sizes.h"
 #include "experiments/study/predict/simulate.h"
+#include "experiments/study/predict/simulated_cluster.h"
+#include "experiments/study/simulate/equal_replicas.h"
 #include "experiments/study/simulate/simulated_run.h"
-#include "proto/compute_times.pb.h"
+#include "experiments/study/simulate/size_keeper.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 namespace {
+
+// What EqualReplicas keeps in place of a replica for each worker: the weights, those before, two
+// sums.
+constexpr int32_t kEqualArenas = 4;
 
 // Whether one worker may stand for all.
 absl::Status CheckMerges(const RunSpec& spec, const SimulationOptions& options) {
@@ -34,11 +41,38 @@ absl::Status CheckMerges(const RunSpec& spec, const SimulationOptions& options) 
   if (network.has_racks()) return refuse("not all workers are in one rack");
   if (network.jitter_ms() > 0) return refuse("jitter is drawn for each message");
   if (traits.work == Work::kClaimed) return refuse("work is claimed by who is free");
+  if (options.sizes.has_value()) return refuse("each worker's encodings have sizes of their own");
   if (traits.collective.empty() && !traits.gossip.has_value()) {
     return refuse(absl::StrCat("in strategy \"", StrategyName(spec.strategy()),
                                "\" not every node is a worker that exchanges with others like it"));
   }
   return absl::OkStatus();
+}
+
+// Whether how long messages are is known, and is kept where that is asked for.
+absl::Status CheckSizes(const RunSpec& spec, const SimulationOptions& options) {
+  const CodecSpec* const down = DownCodecOf(spec);
+  const bool varies_up = VariesInSize(spec.codec());
+  const bool varies = varies_up || (down != nullptr && VariesInSize(*down));
+  if (options.keep_sizes && !options.learns) {
+    return absl::InvalidArgumentError(
+        "--keep-sizes: without --learn nothing is encoded; add it, or leave this out");
+  }
+  if (options.sizes.has_value() && options.learns) {
+    return absl::InvalidArgumentError(
+        "--sizes: with --learn encodings have sizes of their own; leave out one of them");
+  }
+  if (varies && !options.learns && !options.sizes.has_value()) {
+    return absl::UnimplementedError(absl::StrCat(
+        varies_up ? "codec" : "down_codec", " \"", (varies_up ? spec.codec() : *down).name(),
+        "\": how long its encodings are depends on the gradients; add --learn, or --sizes FILE "
+        "with what a run of fewer workers has left by --learn --keep-sizes FILE"));
+  }
+  if (!options.keep_sizes && !(varies && options.sizes.has_value())) return absl::OkStatus();
+  RM_ASSIGN_OR_RETURN(const ParamLayout layout, LayoutOf(spec));
+  const EncodedRun run = EncodedRunOf(spec, layout);
+  if (options.keep_sizes) return SizeKeeper::Check(run, TraitsOf(spec).workers);
+  return CheckKeptSizes(*options.sizes, run);
 }
 
 }  // namespace
@@ -49,20 +83,20 @@ absl::Status CheckSimulatable(const RunSpec& spec, const SimulationOptions& opti
     return absl::InvalidArgumentError(
         "evaluation: a run that only evaluates takes no simulated time; leave it out");
   }
+  if (spec.training().has_checkpoint_every_steps()) {
+    return absl::InvalidArgumentError(
+        "training.checkpoint_every_steps: simulated runs do not stand still; leave it out");
+  }
   if (!spec.transport().has_network()) {
     return absl::InvalidArgumentError(
         "no network: say what connects the machines, for example --network 1gbit,50us");
   }
   if (options.merges) RM_RETURN_IF_ERROR(CheckMerges(spec, options));
-  if (options.times != nullptr)
+  if (options.times.has_value())
     RM_RETURN_IF_ERROR(Annotate(CheckTimes(*options.times, spec), options.compute.source));
-  if (options.learns) return absl::OkStatus();
-  if (options.stop_at_accuracy.has_value())
+  if (options.stop_at_accuracy.has_value() && !options.learns)
     return absl::InvalidArgumentError("--stop-at-accuracy: nothing is learned without --learn");
-  if (CodecTraitsOf(spec.codec())->fixed_size) return absl::OkStatus();
-  return absl::UnimplementedError(
-      absl::StrCat("codec \"", spec.codec().name(),
-                   "\": how long its encodings are depends on the gradients; add --learn"));
+  return CheckSizes(spec, options);
 }
 
 absl::Status CheckSimulationMemory(const RunSpec& spec, const SimulationOptions& options,
@@ -75,8 +109,14 @@ absl::Status CheckSimulationMemory(const RunSpec& spec, const SimulationOptions&
   // scored at once.
   const int64_t initial = facts.parameters * static_cast<int64_t>(sizeof(float));
   const int64_t readers = std::min(traits.workers, traits.processes);
-  const int64_t need = plan.weights - (traits.processes - 1) * initial + plan.gradients +
-                       plan.optimizer + plan.codec + (plan.train_set + plan.test_set) / readers;
+  int64_t weights = plan.weights - (traits.processes - 1) * initial;
+  int64_t optimizer = plan.optimizer;
+  if (EqualReplicas::Serve(traits, *CodecTraitsOf(spec.codec()))) {
+    weights -= std::max(0, traits.workers - kEqualArenas) * initial;
+    optimizer /= traits.workers;
+  }
+  const int64_t need = weights + plan.gradients + optimizer + plan.codec +
+                       (plan.train_set + plan.test_set) / readers;
   if (need <= *free_bytes) return absl::OkStatus();
   return absl::ResourceExhaustedError(absl::StrFormat(
       "learning with %d workers of %d parameters takes about %.1f GB, and %.1f GB of memory are "

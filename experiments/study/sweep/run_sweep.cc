@@ -1,17 +1,23 @@
 #include "experiments/study/sweep/run_sweep.h"
 
 #include <chrono>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
+#include <string>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/interruptible_sleep.h"
 #include "common/base/status_macros.h"
+#include "common/base/system_error.h"
+#include "common/checkpoint/checkpoint_folder.h"
 #include "common/config/run_inputs.h"
 #include "common/log/log.h"
+#include "experiments/program/run/run_checkpoints.h"
 #include "experiments/study/sweep/cell_claims.h"
 #include "experiments/study/results/summary.h"
 #include "proto/run_record.pb.h"
@@ -125,7 +131,8 @@ class SweepAtWork {
                       const CellClaim& claim) {
     const PlannedCell& cell = plan_.cells[run.cell];
     watcher_.OnStart(StateOf(plan_, runs, options_.retry_failed), cell, run.trial);
-    const RunSpec spec = SpecOfRun(plan_, run);
+    RunSpec spec = SpecOfRun(plan_, run);
+    if (!options_.run) RM_RETURN_IF_ERROR(UseCheckpoints(run, &spec));
     RM_ASSIGN_OR_RETURN(const std::optional<Prediction> prediction, PredictionOf(spec, options_));
     RunRecord record = options_.run ? options_.run(cell, spec, arm_.progress) : RunArm(spec, arm_);
     if (IsInterrupted()) return absl::CancelledError("interrupted");
@@ -150,6 +157,7 @@ class SweepAtWork {
       return absl::OkStatus();
     }
     RM_RETURN_IF_ERROR(store_.Append(record));
+    RemoveCheckpoints(spec);
     watcher_.OnEnd(record.summary());
     if (membership->cell() == cell.id) return absl::OkStatus();
     return absl::FailedPreconditionError(absl::StrCat(
@@ -158,6 +166,27 @@ class SweepAtWork {
         InputsDifference(cell.inputs, record.inputs()),
         "; the run is kept as another cell's; start the sweep again for the files that are there "
         "now"));
+  }
+
+  // Has a run that makes checkpoints keep them beside the store, and go on from those of a program
+  // that was stopped.
+  absl::Status UseCheckpoints(const PlannedRun& run, RunSpec* spec) const {
+    if (spec->training().checkpoint_every_steps() == 0) return absl::OkStatus();
+    OutputSpec* const output = spec->mutable_output();
+    output->set_checkpoints(absl::StrCat(store_.folder(), "/checkpoints/", plan_.name, "-",
+                                         plan_.cells[run.cell].id, "-", run.trial));
+    output->set_checkpoints_kept(2);
+    std::error_code error;
+    std::filesystem::create_directories(output->checkpoints(), error);
+    if (error)
+      return SystemError(error.value(), absl::StrCat("cannot make ", output->checkpoints()));
+    for (const std::string& why : ResumeFromNewest(spec)) Log(LogLevel::kWarning, why);
+    if (output->has_resume_step()) {
+      Log(LogLevel::kInfo,
+          absl::StrCat("the run goes on from its checkpoint before step ", output->resume_step()));
+      return absl::OkStatus();
+    }
+    return RemoveCheckpointsAfter(output->checkpoints(), 0);  // what is left is of no use
   }
 
   const SweepPlan& plan_;

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -132,6 +133,50 @@ TEST(Simulate, ComputesAsLongAsWasMeasured) {
   EXPECT_THAT(missing.err, HasSubstr("did you mean " + times));
 }
 
+// A few workers learn how long encodings are, and any number play it.
+TEST(Simulate, TakesTheSizesThatASmallerRunHasKept) {
+  const std::string folder = NewFolder("simulate_sizes"), sizes = folder + "/sizes.textproto";
+  const std::string ring = folder + "/ring.textproto", ps = folder + "/ps.textproto";
+  const std::string codec = "codec { name: \"topk\" density: 0.1 rice_indices: true }\n";
+  std::ofstream(ring) << "name: \"rice\" strategy { all_reduce {} } " << codec;
+  std::ofstream(ps) << "name: \"rice\" strategy { parameter_server { servers: 1 } } " << codec;
+  const auto run = [&](std::vector<std::string> more, const std::string& spec) {
+    more.insert(more.begin(), {spec, "--steps", "8", "--out", folder + "/out", "--json"});
+    return RunProgram(OnCluster(more));
+  };
+  const Finished learned = run({"--learn", "--keep-sizes", sizes}, ring);
+  ASSERT_EQ(learned.exit_code, 0) << learned.err;
+  EXPECT_THAT(learned.err, HasSubstr("the sizes of encodings are in " + sizes));
+  const Finished played = run({"--sizes", sizes}, ring);
+  ASSERT_EQ(played.exit_code, 0) << played.err;
+  for (const char* figure : {"step_ms_p50", "bytes_up_per_step", "bytes_down_per_step"}) {
+    EXPECT_EQ(json::parse(played.out)["runs"][0][figure],
+              json::parse(learned.out)["runs"][0][figure])
+        << figure;
+  }
+  EXPECT_THAT(std::string(json::parse(played.out)["notes"].dump()),
+              HasSubstr(sizes + " (rice: 4 workers, synthetic, batches of 8)"));
+  EXPECT_EQ(run({"--sizes", sizes, "--set", "training.workers=6"}, ring).exit_code, 0);
+  const auto refused = [&](const std::vector<std::string>& more, const std::string& why,
+                           const std::string& spec) {
+    const Finished finished = run(more, spec);
+    EXPECT_EQ(finished.exit_code, 2) << why;
+    EXPECT_THAT(finished.err, HasSubstr(why));
+  };
+  refused({"--sizes", sizes, "--set", "codec.density=0.5"}, "the sizes are of codec", ring);
+  refused({"--sizes", sizes, "--set", "model.mlp_hidden=30"}, "the sizes are of model", ring);
+  refused({"--sizes", sizes, "--set", "training.bucket_bytes=9000"}, "of buckets", ring);
+  refused({"--sizes", sizes}, "the sizes are of servers 0, and the run is of 1", ps);
+  refused({}, "add --learn, or --sizes FILE", ring);
+  refused({"--keep-sizes", sizes}, "without --learn", ring);
+  refused({"--arms", "ps,ring", "--learn", "--keep-sizes", sizes}, "there are 2 arms", ring);
+  refused({"--learn", "--keep-sizes", folder + "/missing/sizes.textproto"}, "--keep-sizes", ring);
+  std::ifstream whole(sizes);
+  const std::string text((std::istreambuf_iterator<char>(whole)), {});
+  std::ofstream(folder + "/half.textproto") << text.substr(0, text.size() / 2);
+  refused({"--sizes", folder + "/half.textproto"}, "half.textproto:", ring);
+}
+
 // A grid of clusters by one command: each cell is another one where a step takes another time, and
 // an interrupted sweep goes on.
 TEST(Simulate, SweepsPlayTheirCells) {
@@ -177,6 +222,7 @@ TEST(Simulate, SweepsPlayTheirCells) {
   refused("simulate { compute: \"measured\" }", "--keep-compute");
   refused("simulate { stop_at_accuracy: 0.9 }", "--learn");
   refused("simulate { learn: true stop_at_accuracy: 97 }", "stop_at_accuracy 97");
+  refused("simulate { sizes: \"missing.textproto\" }", "file of sizes missing.textproto");
   refused("simulate {} tuning { budget_samples: 10 }", "exclude each other");
 }
 

@@ -372,6 +372,21 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{{"evaluation={}", "strategy.solo={}", "training.init_weights=w",
                  "output.trace_steps=3"},
                 "output = {...}: an evaluation trains nothing"},
+        Refusal{{"training.checkpoint_every_steps=0"},
+                "training.checkpoint_every_steps = 0: expected 1 to"},
+        Refusal{{"output.checkpoints=c"},
+                "output.checkpoints = \"c\": nothing says when they are made"},
+        Refusal{{"training.checkpoint_every_steps=5", "output.checkpoints=c",
+                 "output.checkpoints_kept=0"},
+                "output.checkpoints_kept = 0: expected 1 to 1000"},
+        Refusal{
+            {"training.checkpoint_every_steps=5", "output.checkpoints=c", "output.resume_step=7"},
+            "output.resume_step = 7: expected a multiple of training.checkpoint_every_steps"},
+        Refusal{{"training.checkpoint_every_steps=5", "output.resume_step=5"},
+                "output.resume_step = 5: expected a multiple"},
+        Refusal{{"training.checkpoint_every_steps=5", "output.checkpoints=c",
+                 "output.resume_step=5", "output.dump_batches=d"},
+                "output.dump_batches = \"d\": a run that goes on has not all batches"},
         Refusal{{"output.dump_gradient_steps=5"},
                 "output.dump_gradient_steps = 5: only with output.dump_gradients"},
         Refusal{{"evaluation={}", "training.init_weights=w", "strategy.single={}"},
@@ -391,6 +406,8 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(Resolve, DumpedGradientsAreThoseOfTenStepsUnlessSaid) {
   EXPECT_EQ(Spec({"output.dump_gradients=g"}).output().dump_gradient_steps(), 10);
   EXPECT_EQ(Spec({}).output().trace_steps(), 3);
+  EXPECT_FALSE(Spec({}).training().has_checkpoint_every_steps());
+  EXPECT_EQ(Spec({"output.checkpoints=c"}).output().checkpoints_kept(), 2);
   EXPECT_EQ(Spec({"output.trace_steps=0"}).output().trace_steps(), 0);
   EXPECT_FALSE(Spec({"evaluation={}"}).has_output());
 }

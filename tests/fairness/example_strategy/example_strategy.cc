@@ -64,6 +64,7 @@ class ExampleStrategy : public SyncStrategy {
   State Give() const override { return {}; }
   absl::Status Take(const State& state) override { return state.CopyTo({}); }
 
+  ExchangeReport Report() override { return {}; }
   ExchangeReport Finish() override { return {}; }
 
  private:

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "proto/run_spec.pb.h"
 #include "worker/strategy/bucket_gradient.h"
 
 namespace ringmaster {

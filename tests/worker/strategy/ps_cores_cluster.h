@@ -236,6 +236,9 @@ class Cluster : public ClusterNodes {
           ++worker.mark;
           RecallNext(rank);
           break;
+        case WorkerAction::Kind::kKept:
+          Fail("a checkpoint that nobody asked for");
+          break;
       }
     }
   }

@@ -75,5 +75,49 @@ TEST(WorkerCore, ADrainBeforeAnyStepSendsNothing) {
   }
 }
 
+TEST(WorkerCore, ACheckpointIsOneRequestToEachServerAndIsOverWhenAllHaveAnswered) {
+  WorkerCore core(
+      {/*rank=*/0, /*servers=*/2, /*buckets=*/3, /*answered=*/true, /*steps_in_flight_max=*/1});
+  std::vector<WorkerAction> actions;
+  core.DrainAsked(&actions);
+  actions.clear();
+  core.KeepAsked(300, &actions);
+  EXPECT_EQ(KindsOf(actions),
+            std::vector<Kind>({Kind::kExpect, Kind::kExpect, Kind::kSend, Kind::kSend}));
+  EXPECT_EQ(actions[0].tag, (Tag{MessageKind::kPull, 0, 0, 0}));
+  const PullNote note = DecodePullNote(actions[2].tag.note);
+  EXPECT_EQ(note.kept_step, 300);
+  EXPECT_EQ(note.mark, -1);
+  EXPECT_FALSE(note.drain || note.farewell);
+  const Tag answer = actions[0].tag;
+  actions.clear();
+  core.MessageLeft(&actions);
+  core.MessageLeft(&actions);
+  core.MessageArrived(1, answer, &actions);
+  EXPECT_TRUE(actions.empty());
+  core.MessageArrived(0, answer, &actions);
+  EXPECT_EQ(KindsOf(actions), std::vector<Kind>({Kind::kKept}));
+  EXPECT_TRUE(core.idle());
+  actions.clear();
+  core.StepBegins(0, &actions);  // training goes on
+  EXPECT_EQ(KindsOf(actions), std::vector<Kind>({Kind::kLetStepBegin}));
+}
+
+TEST(PullNote, SaysOneThingAtATime) {
+  for (const int64_t step : {int64_t{0}, int64_t{1}, int64_t{300}, int64_t{1} << 40}) {
+    PullNote note;
+    note.kept_step = step;
+    const PullNote read = DecodePullNote(EncodePullNote(note));
+    EXPECT_EQ(read.kept_step, step);
+    EXPECT_EQ(read.mark, -1);
+    PullNote other;
+    other.mark = 7;
+    EXPECT_EQ(DecodePullNote(EncodePullNote(other)).mark, 7);
+    EXPECT_EQ(DecodePullNote(EncodePullNote(other)).kept_step, -1);
+    EXPECT_EQ(DecodePullNote(EncodePullNote({step, true})).clock, step);
+    EXPECT_EQ(DecodePullNote(EncodePullNote({step, true})).kept_step, -1);
+  }
+}
+
 }  // namespace
 }  // namespace ringmaster

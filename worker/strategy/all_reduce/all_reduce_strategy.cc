@@ -62,13 +62,19 @@ class AllReduceStrategy : public SyncStrategy {
   State Give() const override { return sum_->Give(); }
   absl::Status Take(const State& state) override { return sum_->Take(state); }
 
+  ExchangeReport Report() override {
+    ExchangeReport report;
+    report.status = exchange_.WaitForAll();
+    report.AddTimes(exchange_.times());
+    sum_->Describe(&report);
+    return report;
+  }
+
   ExchangeReport Finish() override {
     exchange_.Stop();
-    ExchangeReport report;
-    report.AddTimes(exchange_.times());
     const absl::Status left = sum_->Finish();
-    sum_->Describe(&report);
-    report.status = exchange_.status().ok() ? left : exchange_.status();
+    ExchangeReport report = Report();
+    if (report.status.ok()) report.status = left;
     return report;
   }
 

@@ -24,7 +24,8 @@ class GradientSum : public ExchangeWork {
   // others. Also called after a failure or an abort, when it waits for nobody.
   virtual absl::Status Finish() = 0;
 
-  // Puts into the report what was summed and how; after Finish.
+  // Puts into the report what was summed and how; by the step thread, while no task is
+  // under way.
   virtual void Describe(ExchangeReport* report) const = 0;
 };
 

@@ -147,11 +147,18 @@ class ParameterServerStrategy : public SyncStrategy {
 
   // The copies are the servers'; they come where weights have arrived until now.
   absl::StatusOr<MarkedModel> Recall(int32_t mark) override {
-    if (mark == copies_) return MarkedModel{ModelWeights(), std::nullopt};
+    if (mark == copies_) return MarkedModel{ModelWeights(), Clock::now()};
     exchange_.Post({ExchangeTask::Kind::kRecall, mark});
     RM_RETURN_IF_ERROR(Await(Clock::now(), /*is_gate=*/false));
+    absl::MutexLock lock(&mutex_);
+    const std::chrono::microseconds age(core_.recalled_age_us());
     // Versions of the replica's weights are 0 or more.
-    return MarkedModel{WeightsView::OnHost(arriving_, -1 - mark), std::nullopt};
+    return MarkedModel{WeightsView::OnHost(arriving_, -1 - mark), Clock::now() - age};
+  }
+
+  absl::Status Keep(int64_t step) override {
+    exchange_.Post({ExchangeTask::Kind::kKeep, step});
+    return Await(Clock::now(), /*is_gate=*/false);
   }
 
   // "step" and "versions" of WorkerCore::BeginAt, what the codec's memory keeps as the part
@@ -196,14 +203,18 @@ class ParameterServerStrategy : public SyncStrategy {
   ExchangeReport Finish() override {
     exchange_.Post({ExchangeTask::Kind::kFarewell});
     exchange_.Stop();
+    return Report();
+  }
+
+  ExchangeReport Report() override {
     ExchangeReport report;
+    report.status = exchange_.WaitForAll();
     report.AddTimes(exchange_.times());
     report.encoded_bytes = servers_.encoded_bytes();
     report.index_bytes = servers_.index_bytes();
-    report.step_pulls = std::move(step_pulls_);
+    report.step_pulls = step_pulls_;
     report.halves = servers_.halves();
     report.consensus_distance = away_;
-    report.status = exchange_.status();
     return report;
   }
 
@@ -299,6 +310,7 @@ class ParameterServerStrategy : public SyncStrategy {
           break;
         case WorkerAction::Kind::kDrained:
         case WorkerAction::Kind::kRecalled:
+        case WorkerAction::Kind::kKept:
           let_go_ = true;
           break;
       }
@@ -334,6 +346,8 @@ class ParameterServerStrategy : public SyncStrategy {
     RM_ASSIGN_OR_RETURN(const size_t pushes, PushDistance(task, times));
     if (task.kind == ExchangeTask::Kind::kRecall)
       return FinishExchange(pushes, {"copy of mark ", task.step, task.step, /*is_copy=*/true});
+    if (task.kind == ExchangeTask::Kind::kKeep)
+      return FinishExchange(pushes, {"checkpoint of step ", task.step, task.step, true});
     ScopedPhase phase(times, Phase::kExchange);
     return FinishExchange(pushes, {plan_.answered ? "weights of clock " : "pull at clock ",
                                    task.step + 1, task.step});
@@ -380,6 +394,8 @@ class ParameterServerStrategy : public SyncStrategy {
         return core_.DrainAsked(&actions_);
       case ExchangeTask::Kind::kRecall:
         return core_.RecallAsked(static_cast<int32_t>(task.step), &actions_);
+      case ExchangeTask::Kind::kKeep:
+        return core_.KeepAsked(task.step, &actions_);
       case ExchangeTask::Kind::kFarewell:
         return core_.FarewellAsked(&actions_);
       case ExchangeTask::Kind::kWeights:

@@ -93,6 +93,11 @@ void WorkerCore::RecallAsked(int32_t mark, std::vector<WorkerAction>* actions) {
   Add({Task::Kind::kRecall, mark}, actions);
 }
 
+void WorkerCore::KeepAsked(int64_t step, std::vector<WorkerAction>* actions) {
+  RM_CHECK(idle() && !draining_ && step >= 0);
+  Add({Task::Kind::kKeep, step}, actions);
+}
+
 void WorkerCore::FarewellAsked(std::vector<WorkerAction>* actions) {
   Add({Task::Kind::kFarewell}, actions);
 }
@@ -107,7 +112,12 @@ void WorkerCore::MessageArrived(int32_t server, const Tag& tag,
                                 std::vector<WorkerAction>* actions) {
   RM_CHECK(expected_ > 0);
   if (tag.kind == MessageKind::kPull) {
-    arriving_parked_us_ = std::max(arriving_parked_us_, tag.note);
+    const bool is_recall = ending_.has_value() && ending_->kind == Task::Kind::kRecall;
+    if (is_recall) {
+      recalled_age_us_ = std::min(recalled_age_us_, tag.note);
+    } else {
+      arriving_parked_us_ = std::max(arriving_parked_us_, tag.note);
+    }
   } else {
     arriving_[Index(server, tag.bucket)] = tag.note;
   }
@@ -142,7 +152,13 @@ void WorkerCore::Start(const Task& task, std::vector<WorkerAction>* actions) {
     case Task::Kind::kRecall: {
       PullNote note;
       note.mark = static_cast<int32_t>(task.step);
+      recalled_age_us_ = std::numeric_limits<int64_t>::max();
       return Request(MessageKind::kDrain, note, actions);
+    }
+    case Task::Kind::kKeep: {
+      PullNote note;
+      note.kept_step = task.step;
+      return Request(std::nullopt, note, actions);
     }
     case Task::Kind::kFarewell:
       for (int32_t server = 0; server < plan_.servers; ++server) {
@@ -183,12 +199,12 @@ void WorkerCore::Pull(bool drain, std::vector<WorkerAction>* actions) {
   Request(drain ? MessageKind::kDrain : MessageKind::kWeights, note, actions);
 }
 
-void WorkerCore::Request(MessageKind kind, const PullNote& note,
+void WorkerCore::Request(std::optional<MessageKind> weights, const PullNote& note,
                          std::vector<WorkerAction>* actions) {
   // Weights are expected before the request goes out, so that they land where they are going.
   for (int32_t server = 0; server < plan_.servers; ++server) {
-    for (int32_t bucket = 0; bucket < plan_.buckets; ++bucket)
-      Expect(server, {kind, 0, bucket, pulls_}, actions);
+    for (int32_t bucket = 0; weights.has_value() && bucket < plan_.buckets; ++bucket)
+      Expect(server, {*weights, 0, bucket, pulls_}, actions);
     Expect(server, {MessageKind::kPull, 0, 0, pulls_}, actions);
   }
   for (int32_t server = 0; server < plan_.servers; ++server) {
@@ -216,8 +232,12 @@ void WorkerCore::Advance(std::vector<WorkerAction>* actions) {
 void WorkerCore::End(const Task& task, std::vector<WorkerAction>* actions) {
   if (task.kind == Task::Kind::kFarewell) return;
   if (task.kind == Task::Kind::kRecall) {
-    arriving_parked_us_ = 0;
     actions->push_back({Kind::kRecalled, 0, {}});
+    return;
+  }
+  if (task.kind == Task::Kind::kKeep) {
+    arriving_parked_us_ = 0;
+    actions->push_back({Kind::kKept, 0, {}});
     return;
   }
   const bool brought_weights = task.kind == Task::Kind::kEndStep || DrainPulls();

@@ -2,6 +2,7 @@
 #define RINGMASTER_WORKER_STRATEGY_PS_WORKER_CORE_H_
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -61,6 +62,7 @@ struct WorkerAction {
     kLetStepBegin,  // step `tag.step`: the one asked for, or a later one where it may skip
     kDrained,       // the front weights hold every update of finished steps
     kRecalled,      // the copy of the mark that was asked for is whole where it was expected
+    kKept,          // every server has kept its state
   };
   Kind kind = Kind::kExpect;
   int32_t server = 0;
@@ -110,6 +112,9 @@ class WorkerCore {
   // After the last drain, while the core is idle: asks every server for the copy of a mark, whose
   // parts arrive as kDrain. Is followed by kRecalled. Neither front weights nor versions change.
   void RecallAsked(int32_t mark, std::vector<WorkerAction>* actions);
+  // After a drain, while every worker's core is idle: asks every server to keep its state before
+  // `step`. One worker asks, the others wait for it. Is followed by kKept.
+  void KeepAsked(int64_t step, std::vector<WorkerAction>* actions);
   // The last call of the step thread: every server is told that this worker is done.
   void FarewellAsked(std::vector<WorkerAction>* actions);
 
@@ -125,6 +130,9 @@ class WorkerCore {
   int64_t ended() const { return ended_; }
   // Steps that have ended since the last exchange was begun: their push is still to come.
   int32_t local_steps() const { return ended_steps_; }
+  // How long before the answer that kRecalled is of, of the servers that answered, the last had
+  // passed the mark; as servers say it, in microseconds.
+  int64_t recalled_age_us() const { return recalled_age_us_; }
   // How long servers kept the pulls parked whose weights the last kSwap has brought: of each pull
   // the longest.
   int64_t parked_us() const { return parked_us_; }
@@ -138,7 +146,7 @@ class WorkerCore {
 
  private:
   struct Task {
-    enum class Kind { kBucket, kEndStep, kDrain, kRecall, kFarewell };
+    enum class Kind { kBucket, kEndStep, kDrain, kRecall, kKeep, kFarewell };
     Kind kind = Kind::kBucket;
     int64_t step = 0;  // kRecall: the mark
     int32_t bucket = 0;
@@ -158,8 +166,10 @@ class WorkerCore {
   // Pushes all buckets of the steps made alone.
   void PushAll(std::vector<WorkerAction>* actions);
   void Pull(bool drain, std::vector<WorkerAction>* actions);
-  // Asks every server for weights of all parts, as messages of `kind`.
-  void Request(MessageKind kind, const PullNote& note, std::vector<WorkerAction>* actions);
+  // Sends every server a request, and expects its answer: weights of all parts, as messages of this
+  // kind, where it is one, and the answer's end.
+  void Request(std::optional<MessageKind> weights, const PullNote& note,
+               std::vector<WorkerAction>* actions);
   // Whether a drain asks for weights: answers to pushes hold every update of finished steps
   // already, if updates come together.
   bool DrainPulls() const {
@@ -184,6 +194,7 @@ class WorkerCore {
   int64_t arriving_parked_us_ = 0;
   int64_t delivered_parked_us_ = 0;
   int64_t parked_us_ = 0;
+  int64_t recalled_age_us_ = std::numeric_limits<int64_t>::max();
 
   int64_t expected_ = 0;     // messages that have not arrived
   int64_t unsent_ = 0;       // messages that have not left

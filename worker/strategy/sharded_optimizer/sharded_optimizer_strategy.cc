@@ -110,13 +110,17 @@ class ShardedOptimizerStrategy : public SyncStrategy {
   State Give() const override { return {}; }
   absl::Status Take(const State& state) override { return state.CopyTo({}); }
 
-  ExchangeReport Finish() override {
-    exchange_.Stop();
+  ExchangeReport Report() override {
     ExchangeReport report;
+    report.status = exchange_.WaitForAll();
     report.AddTimes(exchange_.times());
     report.bucket_collectives.assign(link_.layout->buckets().size(), "ring");
-    report.status = exchange_.status();
     return report;
+  }
+
+  ExchangeReport Finish() override {
+    exchange_.Stop();
+    return Report();
   }
 
  private:

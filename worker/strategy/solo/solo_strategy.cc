@@ -39,6 +39,7 @@ class SoloStrategy : public SyncStrategy {
   State Give() const override { return {}; }
   absl::Status Take(const State& state) override { return state.CopyTo({}); }
 
+  ExchangeReport Report() override { return {}; }
   ExchangeReport Finish() override { return {}; }
 
  private:

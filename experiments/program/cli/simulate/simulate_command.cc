@@ -29,7 +29,9 @@
 #include "experiments/study/predict/compute_profile.h"
 #include "experiments/study/results/table.h"
 #include "experiments/study/simulate/simulated_run.h"
+#include "experiments/study/simulate/size_keeper.h"
 #include "proto/compute_times.pb.h"
+#include "proto/kept_sizes.pb.h"
 #include "proto/run_record.pb.h"
 
 namespace ringmaster {
@@ -58,6 +60,12 @@ constexpr char kSimulateFooter[] =
     "moment, so the weights of a\n"
     "synchronous arm are those of real processes to the last bit; scoring takes no simulated "
     "time.\n"
+    "Where the size of an encoding depends on the gradient, a run without --learn takes it from a "
+    "smaller one that has learned:\n"
+    "--sizes FILE reads what --learn --keep-sizes FILE has left. Workers beyond those of the file "
+    "have the sizes of one of them,\n"
+    "rank modulo their number, and steps beyond its last have those of the last 10, again and "
+    "again.\n"
     "The same command gives the same figures on every machine; weights may differ with the "
     "kernels' instruction set.\n"
     "Exit codes as of `compare`.";
@@ -69,12 +77,20 @@ struct SimulateFlags {
   std::vector<std::string> columns;
   std::string compute;
   std::string keep_compute;
+  std::string sizes;
+  std::string keep_sizes;
   bool learns = false;
   bool merges = false;
   std::string stop_at_accuracy;
   int32_t threads = 0;
   std::string out = "ringmaster-out";
   bool json = false;
+};
+
+// What is played, and how.
+struct Simulations {
+  std::vector<RunSpec> specs;
+  SimulationOptions options;
 };
 
 // The arms of `compare` that a network lies between.
@@ -87,11 +103,20 @@ std::vector<std::string> ArmsWhenNobodySays() {
   return arms;
 }
 
+// But for times that are to be measured.
 absl::StatusOr<SimulationOptions> OptionsOf(const SimulateFlags& flags) {
   SimulationOptions options;
   absl::StatusOr<StepCompute> compute = ParseStepCompute(flags.compute);
   RM_RETURN_IF_ERROR(Annotate(compute.status(), "--compute"));
   options.compute = *std::move(compute);
+  absl::StatusOr<std::optional<ComputeTimes>> times = LoadTimes(options.compute);
+  RM_RETURN_IF_ERROR(Annotate(times.status(), "--compute"));
+  options.times = *std::move(times);
+  if (!flags.sizes.empty()) {
+    const absl::Status loaded =
+        LoadTextproto(flags.sizes, "file of sizes", &options.sizes.emplace());
+    RM_RETURN_IF_ERROR(Annotate(loaded, "--sizes"));
+  }
   options.learns = flags.learns;
   options.merges = flags.merges;
   options.threads = flags.threads > 0 ? flags.threads : std::max(1, DescribeMachine().cores());
@@ -119,7 +144,14 @@ absl::StatusOr<ComputeTimes> MeasureTimes(const RunSpec& spec, const std::string
   return times;
 }
 
-absl::StatusOr<std::vector<RunSpec>> SpecsOf(const SimulateFlags& flags) {
+absl::Status WriteSizes(const KeptSizes& sizes, const std::string& file) {
+  RM_RETURN_IF_ERROR(Annotate(WriteFileAtomically(file, ToText(sizes)), "--keep-sizes"));
+  Log(LogLevel::kInfo, absl::StrCat("the sizes of encodings are in ", file));
+  return absl::OkStatus();
+}
+
+// Those of the arms, all checked.
+absl::StatusOr<Simulations> SimulationsOf(const SimulateFlags& flags) {
   RM_RETURN_IF_ERROR(Annotate(CheckColumns(flags.columns), "--columns"));
   RM_ASSIGN_OR_RETURN(RunSpec base, LoadBase(flags.spec_file, flags.spec));
   TrainingSpec* training = base.mutable_training();
@@ -128,29 +160,36 @@ absl::StatusOr<std::vector<RunSpec>> SpecsOf(const SimulateFlags& flags) {
     if (!training->has_warmup_steps()) training->set_warmup_steps(kWarmupWhenNobodySays);
   }
   const bool named = !flags.arms.empty() || !flags.spec_file.empty();
-  RM_ASSIGN_OR_RETURN(
-      std::vector<RunSpec> specs,
-      BuildSpecs(base, named ? flags.arms : ArmsWhenNobodySays(), flags.spec.sets()));
-  RM_ASSIGN_OR_RETURN(SimulationOptions options, OptionsOf(flags));
-  if (!flags.keep_compute.empty() && options.compute.source != kMeasuredSource)
+  Simulations simulations;
+  RM_ASSIGN_OR_RETURN(simulations.specs, BuildSpecs(base, named ? flags.arms : ArmsWhenNobodySays(),
+                                                    flags.spec.sets()));
+  RM_ASSIGN_OR_RETURN(simulations.options, OptionsOf(flags));
+  if (!flags.keep_compute.empty() && simulations.options.compute.source != kMeasuredSource)
     return absl::InvalidArgumentError(
         "--keep-compute: nothing is measured; add --compute measured");
-  const absl::StatusOr<std::optional<ComputeTimes>> kept = LoadTimes(options.compute);
-  RM_RETURN_IF_ERROR(Annotate(kept.status(), "--compute"));
-  const std::optional<ComputeTimes>& times = *kept;
-  options.times = times.has_value() ? &*times : nullptr;
-  for (const RunSpec& spec : specs) {
-    absl::Status status = CheckSimulatable(spec, options);
-    if (status.ok()) status = CheckSimulationMemory(spec, options, FreeMemoryBytes());
+  if (!flags.keep_sizes.empty()) {
+    if (simulations.specs.size() != 1) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--keep-sizes: there are ", simulations.specs.size(),
+                       " arms, and each has sizes of its own; name one by --arms"));
+    }
+    RM_RETURN_IF_ERROR(Annotate(CheckFileCanBeWritten(flags.keep_sizes), "--keep-sizes"));
+    simulations.options.keep_sizes = [file = flags.keep_sizes](const KeptSizes& sizes) {
+      return WriteSizes(sizes, file);
+    };
+  }
+  for (const RunSpec& spec : simulations.specs) {
+    absl::Status status = CheckSimulatable(spec, simulations.options);
+    if (status.ok()) status = CheckSimulationMemory(spec, simulations.options, FreeMemoryBytes());
     RM_RETURN_IF_ERROR(Annotate(status, "arm " + spec.name()));
   }
-  return specs;
+  return simulations;
 }
 
 // What a step computes for.
 std::string ComputeNote(const SimulationOptions& options) {
   const std::string said = ToText(options.compute);
-  if (options.times == nullptr) return absl::StrCat(said, ", updates for nothing");
+  if (!options.times.has_value()) return absl::StrCat(said, ", updates for nothing");
   const ComputeTimes& times = *options.times;
   return absl::StrFormat("%s (%.3g ms, and %.3g ms to load and to update, on %s)", said,
                          1e3 * times.compute_seconds(),
@@ -172,34 +211,31 @@ int Simulate(const SimulateFlags& flags) {
     Log(LogLevel::kError, status.message());
     return InterruptFlag() ? kExitInterrupted : code;
   };
-  absl::StatusOr<std::vector<RunSpec>> specs = SpecsOf(flags);
-  if (!specs.ok()) return fail(specs.status(), kExitUserError);
-  absl::StatusOr<SimulationOptions> options = OptionsOf(flags);
-  if (!options.ok()) return fail(options.status(), kExitUserError);
-  absl::StatusOr<std::optional<ComputeTimes>> times = LoadTimes(options->compute);
-  if (!times.ok()) return fail(times.status(), kExitUserError);
-  const absl::Status prepared = PrepareOutputs(&*specs);
+  absl::StatusOr<Simulations> simulations = SimulationsOf(flags);
+  if (!simulations.ok()) return fail(simulations.status(), kExitUserError);
+  std::vector<RunSpec>& specs = simulations->specs;
+  SimulationOptions& options = simulations->options;
+  const absl::Status prepared = PrepareOutputs(&specs);
   if (!prepared.ok()) return fail(prepared, kExitUserError);
   absl::StatusOr<Outcome> outcome = Outcome::Open(flags.out);
   if (!outcome.ok()) return fail(outcome.status(), kExitUserError);
-  if (options->compute.source == kMeasuredSource) {
-    absl::StatusOr<ComputeTimes> measured = MeasureTimes(specs->front(), flags.keep_compute);
+  if (options.compute.source == kMeasuredSource) {
+    absl::StatusOr<ComputeTimes> measured = MeasureTimes(specs.front(), flags.keep_compute);
     if (!measured.ok()) return fail(measured.status(), kExitFailedRun);
-    times->emplace(*std::move(measured));
+    options.times = *std::move(measured);
   }
-  options->times = times->has_value() ? &**times : nullptr;
-  for (size_t i = 0; i < specs->size() && !InterruptFlag(); ++i) {
-    const std::string label = absl::StrCat(i + 1, "/", specs->size(), " ", (*specs)[i].name());
+  for (size_t i = 0; i < specs.size() && !InterruptFlag(); ++i) {
+    const std::string label = absl::StrCat(i + 1, "/", specs.size(), " ", specs[i].name());
     StatusLine line;
     const MonotonicTime begin = MonotonicNow();
-    options->progress = [&](const SimulationProgress& progress) {
+    options.progress = [&](const SimulationProgress& progress) {
       std::string text = absl::StrFormat("%s  step %d/%d  %.2f virtual s", label, progress.steps,
-                                         (*specs)[i].training().steps(), progress.virtual_seconds);
+                                         specs[i].training().steps(), progress.virtual_seconds);
       if (progress.test_accuracy.has_value())
         absl::StrAppendFormat(&text, "  accuracy %.4f", *progress.test_accuracy);
       line.Show(std::move(text), absl::ToDoubleSeconds(MonotonicNow() - begin), true);
     };
-    RunRecord record = SimulateRun((*specs)[i], *options);
+    RunRecord record = SimulateRun(specs[i], options);
     line.Finish(absl::StrCat(label, "  ", OutcomeText(record)));
     const absl::Status kept = outcome->Add(std::move(record)).status();
     if (!kept.ok()) return fail(kept, kExitFailedRun);
@@ -207,15 +243,51 @@ int Simulate(const SimulateFlags& flags) {
   outcome->AddNote(absl::StrCat(
       "simulated: seconds are those of the cluster in the spec, not of this machine; a step "
       "computes for ",
-      ComputeNote(*options), "; codecs and sums take no time"));
-  if (options->merges) {
+      ComputeNote(options), "; codecs and sums take no time"));
+  if (options.merges) {
     outcome->AddNote(
         "merged: all workers are alike, so one was played and stands for all; buckets were rounded "
         "up to chunks of one size");
   }
+  if (options.sizes.has_value()) {
+    outcome->AddNote(absl::StrCat("encodings of variable size have those of ", flags.sizes, " (",
+                                  options.sizes->run(), ")"));
+  }
   if (!outcome->empty()) outcome->Print(flags.json, flags.columns);
   if (InterruptFlag()) return kExitInterrupted;
   return outcome->all_ok() ? kExitOk : kExitFailedRun;
+}
+
+int PlanSimulations(const SimulateFlags& flags) {
+  absl::StatusOr<Simulations> simulations = SimulationsOf(flags);
+  if (!simulations.ok()) return ShowSpecs(simulations.status());
+  return ShowSpecs(std::move(simulations->specs));
+}
+
+// What simulated workers take, where it is not computed.
+void DeclareWhatIsTaken(Command command, SimulateFlags* flags) {
+  flags->compute = kComputeWhenNobodySays;
+  command
+      .AddOption("--compute", &flags->compute,
+                 "what a worker computes in a step: a time; measured, of one worker alone on this "
+                 "machine; a file of --keep-compute; or lognormal(MEAN,SIGMA) with one of these as "
+                 "the mean, drawn anew for each rank and step")
+      .Takes("TIME")
+      .ShowDefault();
+  command
+      .AddOption("--keep-compute", &flags->keep_compute,
+                 "where --compute measured leaves what it has measured (.textproto)")
+      .Takes("FILE");
+  command
+      .AddOption("--sizes", &flags->sizes,
+                 "a file of --keep-sizes: what encodings take whose size depends on the gradient; "
+                 "without --learn")
+      .Takes("FILE");
+  command
+      .AddOption("--keep-sizes", &flags->keep_sizes,
+                 "where a run of one arm with --learn leaves what its encodings take "
+                 "(.textproto)")
+      .Takes("FILE");
 }
 
 }  // namespace
@@ -236,18 +308,7 @@ void DeclareSimulate(Command program, Action* action) {
                        absl::StrJoin(ArmsWhenNobodySays(), ","), "]; `ringmaster list` has more"))
       .Commas()
       .Takes("LIST");
-  flags->compute = kComputeWhenNobodySays;
-  command
-      .AddOption("--compute", &flags->compute,
-                 "what a worker computes in a step: a time; measured, of one worker alone on this "
-                 "machine; a file of --keep-compute; or lognormal(MEAN,SIGMA) with one of these as "
-                 "the mean, drawn anew for each rank and step")
-      .Takes("TIME")
-      .ShowDefault();
-  command
-      .AddOption("--keep-compute", &flags->keep_compute,
-                 "where --compute measured leaves what it has measured (.textproto)")
-      .Takes("FILE");
+  DeclareWhatIsTaken(command, flags.get());
   command.AddFlag("--learn", &flags->learns,
                   "compute every gradient, in the order of simulated time; without it time alone "
                   "is played");
@@ -274,8 +335,7 @@ void DeclareSimulate(Command program, Action* action) {
                   "one JSON object on standard output instead of the table");
   flags->spec.Declare(command);
   command.OnChosen([action, flags] {
-    *action = {[flags] { return Simulate(*flags); },
-               [flags] { return ShowSpecs(SpecsOf(*flags)); }};
+    *action = {[flags] { return Simulate(*flags); }, [flags] { return PlanSimulations(*flags); }};
   });
 }
 

@@ -17,7 +17,6 @@
 #include "experiments/program/run/run_inputs.h"
 #include "experiments/study/simulate/compute_text.h"
 #include "experiments/study/simulate/simulated_run.h"
-#include "proto/compute_times.pb.h"
 
 namespace ringmaster {
 namespace {
@@ -66,24 +65,18 @@ class Resolver {
 };
 
 // How a cell is simulated.
-struct CellSimulation {
-  std::optional<ComputeTimes> times;
-  SimulationOptions options;  // refers to them
-};
-
-absl::StatusOr<std::unique_ptr<CellSimulation>> SimulationOf(const SweepSpec& sweep,
-                                                             const PlannedCell& cell) {
+absl::StatusOr<SimulationOptions> SimulationOf(const SweepSpec& sweep, const PlannedCell& cell) {
   const SimulationSpec& said = sweep.simulate();
-  auto simulation = std::make_unique<CellSimulation>();
-  SimulationOptions& options = simulation->options;
+  SimulationOptions options;
   RM_ASSIGN_OR_RETURN(options.compute, ParseStepCompute(cell.compute));
   if (options.compute.source == kMeasuredSource) {
     return absl::InvalidArgumentError(
         "compute \"measured\": each run would measure anew; measure once, with `ringmaster "
         "simulate --compute measured --keep-compute FILE`, and name that file");
   }
-  RM_ASSIGN_OR_RETURN(simulation->times, LoadTimes(options.compute));
-  options.times = simulation->times.has_value() ? &*simulation->times : nullptr;
+  RM_ASSIGN_OR_RETURN(options.times, LoadTimes(options.compute));
+  if (!said.sizes().empty())
+    RM_RETURN_IF_ERROR(LoadTextproto(said.sizes(), "file of sizes", &options.sizes.emplace()));
   options.learns = said.learn();
   if (said.has_stop_at_accuracy()) {
     if (!(said.stop_at_accuracy() > 0 && said.stop_at_accuracy() <= 1)) {
@@ -93,16 +86,15 @@ absl::StatusOr<std::unique_ptr<CellSimulation>> SimulationOf(const SweepSpec& sw
     }
     options.stop_at_accuracy = said.stop_at_accuracy();
   }
-  return simulation;
+  return options;
 }
 
 absl::Status CheckSimulation(const LoadedSweep& sweep) {
   if (!sweep.spec.has_simulate()) return absl::OkStatus();
   for (const PlannedCell& cell : sweep.plan.cells) {
-    const absl::StatusOr<std::unique_ptr<CellSimulation>> simulation =
-        SimulationOf(sweep.spec, cell);
-    absl::Status status = simulation.status();
-    if (status.ok()) status = CheckSimulatable(cell.spec, (*simulation)->options);
+    const absl::StatusOr<SimulationOptions> options = SimulationOf(sweep.spec, cell);
+    absl::Status status = options.status();
+    if (status.ok()) status = CheckSimulatable(cell.spec, *options);
     RM_RETURN_IF_ERROR(
         Annotate(status, absl::StrCat("cell ", SettingsText(cell.settings),
                                       " cannot be simulated (mend it, or exclude it with a "
@@ -139,16 +131,15 @@ RunRecord SimulateCell(const SweepSpec& sweep, const PlannedCell& cell, const Ru
                        int32_t threads, const std::atomic<bool>* interrupted,
                        const ProgressSink& progress) {
   const MonotonicTime begin = MonotonicNow();
-  const absl::StatusOr<std::unique_ptr<CellSimulation>> simulation = SimulationOf(sweep, cell);
-  if (!simulation.ok()) {  // its file has changed since
+  absl::StatusOr<SimulationOptions> options = SimulationOf(sweep, cell);
+  if (!options.ok()) {  // its file has changed since
     RunRecord record = NewRecord(spec);
-    record.set_status(std::string(simulation.status().message()));
+    record.set_status(std::string(options.status().message()));
     return record;
   }
-  SimulationOptions& options = (*simulation)->options;
-  options.threads = threads;
-  options.interrupted = interrupted;
-  options.progress = [&](const SimulationProgress& now) {
+  options->threads = threads;
+  options->interrupted = interrupted;
+  options->progress = [&](const SimulationProgress& now) {
     ArmProgress told;
     told.step = now.steps;
     told.steps = spec.training().steps();
@@ -157,7 +148,7 @@ RunRecord SimulateCell(const SweepSpec& sweep, const PlannedCell& cell, const Ru
     told.seconds = absl::ToDoubleSeconds(MonotonicNow() - begin);
     progress(told);
   };
-  return SimulateRun(spec, options);
+  return SimulateRun(spec, *options);
 }
 
 std::string TuningFolder(const std::string& store) { return store + "/tuning"; }

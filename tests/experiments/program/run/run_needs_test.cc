@@ -104,6 +104,15 @@ TEST(PlanMemory, EachMarkButTheLastIsAnArenaOfTheWholeRun) {
   }
 }
 
+TEST(PlanMemory, StatesOfCheckpointsAreHeldThreeTimes) {
+  RunSpec spec = SpecOf("ring", 3);
+  EXPECT_EQ(PlanMemory(spec, Facts()).checkpoints, 0);
+  spec.mutable_output()->set_checkpoints("folder");
+  const MemoryPlan plan = PlanMemory(spec, Facts());
+  EXPECT_EQ(plan.checkpoints, 3 * (3 * kArena + plan.optimizer));
+  EXPECT_EQ(plan.total() - plan.checkpoints, PlanMemory(SpecOf("ring", 3), Facts()).total());
+}
+
 TEST(PlanMemory, WhoExchangesWeightsHasArenasForThatAndKeepsMarksAtEachWorkerWhereItIsAnAverage) {
   struct Row {
     const char* arm;

@@ -32,6 +32,9 @@ class HandArm : public TurnArm {
       : clock_(*clock), steps_(steps), step_(step), fails_at_(fails_at) {}
 
   int64_t steps() const override { return steps_; }
+  int64_t first_step() const override { return first_; }
+  // It was stopped before that step.
+  void GoOnFrom(int64_t step) { first_ = at_ = end_ = step; }
   void Start() override {
     ++started;
     clock_.now += absl::Seconds(7);
@@ -75,7 +78,7 @@ class HandArm : public TurnArm {
   const int64_t steps_;
   const absl::Duration step_;
   const int64_t fails_at_;
-  int64_t at_ = 0, end_ = 0;
+  int64_t first_ = 0, at_ = 0, end_ = 0;
   absl::Duration begun_;  // of the step under way
   bool ended_ = false;
 };
@@ -159,6 +162,15 @@ TEST(TakeTurns, ATurnEndsAfterAHundredStepsOrFiveSecondsButNotBeforeTenSteps) {
   EXPECT_THAT(Texts(turns[2]), ElementsAre("0-10", "10-20", "20-25"));
   EXPECT_THAT(quick.untimed, ElementsAre(3, 3, 3));
   EXPECT_THAT(slow.untimed, ElementsAre(3, 3, 3));
+}
+
+TEST(TakeTurns, AnArmThatGoesOnBeginsWhereItWasStopped) {
+  HandClock clock;
+  HandArm anew(&clock, 250, absl::Milliseconds(1)), resumed(&clock, 250, absl::Milliseconds(1));
+  resumed.GoOnFrom(130);
+  const auto turns = Take(&clock, {&anew, &resumed});
+  EXPECT_THAT(Texts(turns[0]), ElementsAre("0-100", "100-200", "200-250"));
+  EXPECT_THAT(Texts(turns[1]), ElementsAre("130-230", "230-250"));
 }
 
 TEST(TakeTurns, OfAnArmOfAFewStepsAllAreTimed) {

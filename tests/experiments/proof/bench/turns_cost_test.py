@@ -55,7 +55,7 @@ class TurnsCost(unittest.TestCase):
         done = self.run_script("--", "--never")
         self.assertEqual(done.returncode, 1)
         self.assertIn("did not take turns: too few cores", done.stderr)
-        done = self.run_script("--", "--fail")
+        done = self.run_script("--json", "--", "--fail")
         self.assertEqual(done.returncode, 1)
         self.assertIn("it failed", done.stderr)
 

@@ -157,7 +157,12 @@ class SeededRun {
         processes_(PlaceNodes(spec_)),
         gradients_(layout_, GradientFor(setting.workers),
                    [this](int32_t rank, int64_t step) { Observe(rank, step); }),
-        run_{&spec_, &layout_, &gradients_, [](const absl::Status& why) { ADD_FAILURE() << why; }},
+        run_{&spec_,
+             &layout_,
+             &gradients_,
+             /*equal=*/nullptr,
+             /*watches_memory=*/true,
+             [](const absl::Status& why) { ADD_FAILURE() << why; }},
         control_(RulesOf(static_cast<int32_t>(processes_.size()))),
         states_(processes_.size()) {
     DrawCosts();

@@ -68,7 +68,11 @@ struct InTurn {
         out[i] = scale * of(weights[bucket.begin + i], rank, step);
     };
     TestGradients gradients(layout, gradient, [](int32_t rank, int64_t step) {});
-    const LearningRun run{&spec, &layout, &gradients,
+    const LearningRun run{&spec,
+                          &layout,
+                          &gradients,
+                          /*equal=*/nullptr,
+                          /*watches_memory=*/true,
                           [](const absl::Status& why) { ADD_FAILURE() << why; }};
     const Floats initial = InitialWeights(on_grid);
     ClusterData data;

@@ -16,75 +16,12 @@
 #include "common/scheme/registry.h"
 #include "experiments/program/run/resolve_spec.h"
 #include "gtest/gtest.h"
-#include "tests/fairness/in_process_run.h"
+#include "tests/experiments/study/simulate/same_as_real.h"
 #include "tests/fairness/specs.h"
 #include "tests/support/arms.h"
 
 namespace ringmaster {
 namespace {
-
-SimulationOptions Learning(int32_t threads = 1) {
-  SimulationOptions options;
-  options.compute.mean = absl::Milliseconds(5);
-  options.learns = true;
-  options.threads = threads;
-  return options;
-}
-
-// The resolved spec on a network of 1 Gbit/s and 50 us.
-RunSpec OnNetwork(RunSpec spec) {
-  NetworkSpec* const network = spec.mutable_transport()->mutable_network();
-  network->set_megabits_per_second(1000);
-  network->set_latency_ms(0.05);
-  return spec;
-}
-
-const WorkerReport& ReportOf(const RunRecord& record, int32_t rank) {
-  for (const ProcessReport& process : record.reports()) {
-    for (const WorkerReport& worker : process.workers()) {
-      if (worker.rank() == rank) return worker;
-    }
-  }
-  ADD_FAILURE() << "no worker/" << rank;
-  return WorkerReport::default_instance();
-}
-
-// Weights, bytes, losses and scores of `spec` in simulated time are those of a real run.
-void ExpectSameAsReal(const RunSpec& spec) {
-  SCOPED_TRACE(spec.name());
-  const RunRecord real = RunInProcess(spec);
-  ASSERT_EQ(real.status(), "ok");
-  const RunRecord simulated = SimulateRun(OnNetwork(spec), Learning());
-  ASSERT_EQ(simulated.status(), "ok");
-  for (int32_t rank = 0; rank < TraitsOf(spec).workers; ++rank) {
-    SCOPED_TRACE(absl::StrCat("worker/", rank));
-    const WorkerReport& own = ReportOf(simulated, rank);
-    const WorkerReport& others = ReportOf(real, rank);
-    EXPECT_EQ(own.weights_sha256(), others.weights_sha256());
-    EXPECT_EQ(own.payload_bytes_up(), others.payload_bytes_up());
-    EXPECT_EQ(own.payload_bytes_down(), others.payload_bytes_down());
-    EXPECT_EQ(absl::StrJoin(own.step_loss(), " "), absl::StrJoin(others.step_loss(), " "));
-    EXPECT_EQ(own.has_consensus_distance(), others.has_consensus_distance());
-    EXPECT_EQ(own.consensus_distance(), others.consensus_distance());
-  }
-  const WorkerReport& own = ReportOf(simulated, 0);
-  const WorkerReport& others = ReportOf(real, 0);
-  ASSERT_EQ(own.evaluations_size(), others.evaluations_size());
-  for (int mark = 0; mark < own.evaluations_size(); ++mark) {
-    EXPECT_EQ(own.evaluations(mark).samples_seen(), others.evaluations(mark).samples_seen());
-    EXPECT_EQ(own.evaluations(mark).test_accuracy(), others.evaluations(mark).test_accuracy());
-    // Real workers add the losses of their shares of the set.
-    EXPECT_NEAR(own.evaluations(mark).test_loss(), others.evaluations(mark).test_loss(), 1e-12);
-  }
-  EXPECT_EQ(own.final_loss_count(), others.final_loss_count());
-  EXPECT_NEAR(own.final_loss(), others.final_loss(), 1e-9);
-}
-
-bool IsSynchronousAndLearns(const ArmUnderTest& arm) {
-  SimulationOptions options = Learning();
-  return RunsEverywhere(arm) && arm.traits.updates == Updates::kTogether &&
-         arm.traits.backup_workers == 0 && CheckSimulatable(OnNetwork(arm.spec), options).ok();
-}
 
 class EverySynchronousArm : public testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(SimulatedRun, EverySynchronousArm,
@@ -175,29 +112,22 @@ TEST_P(EveryCodec, EndsWithTheBitsAndBytesOfRealWorkers) {
   }
 }
 
-TEST(SimulatedRun, RepeatsToTheBitWithAnyNumberOfThreads) {
-  const auto is_wanted = [](const ArmUnderTest& arm) {
-    return RunsEverywhere(arm) && !IsSynchronousAndLearns(arm) &&
-           CheckSimulatable(OnNetwork(arm.spec), Learning()).ok();
-  };
-  for (const std::string& arm : ArmsThat(is_wanted)) {
-    SCOPED_TRACE(arm);
-    RunSpec base = SmallSpec(3, /*exact_sums=*/false);
+// Of a codec that is summed in rounds the first steps have one, and later ones several.
+TEST(SimulatedRun, EndsWithTheBitsOfRealWorkersAfterAWarmUpOfRounds) {
+  const auto is_in_rounds = [](const ArmUnderTest& arm) { return arm.codec.in_rounds; };
+  const std::vector<std::string> arms = ArmsThat(is_in_rounds);
+  EXPECT_FALSE(arms.empty());
+  for (const std::string& arm : arms) {
+    RunSpec base = SmallSpec(2, /*exact_sums=*/false);
     base.clear_codec();
-    const RunSpec spec = OnNetwork(ArmOf(arm, base));
+    RunSpec spec = ArmOf(arm, base);
+    spec.mutable_codec()->set_warmup_steps(3);
+    ExpectSameAsReal(spec);
     SimulationOptions options = Learning();
-    options.compute.sigma = 0.3;
-    const RunRecord one = SimulateRun(spec, options);
-    options.threads = 3;
-    const RunRecord three = SimulateRun(spec, options);
-    ASSERT_EQ(one.status(), "ok");
-    ASSERT_EQ(one.reports_size(), three.reports_size());
-    for (int process = 0; process < one.reports_size(); ++process)
-      EXPECT_EQ(one.reports(process).DebugString(), three.reports(process).DebugString());
-    RunSpec other = spec;
-    other.mutable_training()->set_seed(spec.training().seed() + 1);
-    EXPECT_NE(ReportOf(SimulateRun(other, options), 0).weights_sha256(),
-              ReportOf(one, 0).weights_sha256());
+    const RunRecord learned = SimulateRun(OnNetwork(spec), options);
+    options.learns = false;
+    const RunRecord played = SimulateRun(OnNetwork(spec), options);
+    EXPECT_EQ(played.simulation().virtual_seconds(), learned.simulation().virtual_seconds());
   }
 }
 
@@ -256,39 +186,6 @@ TEST(SimulatedRun, StepsOfSynchronousArmsTakeTheSlowestWorkersTime) {
     ASSERT_EQ(record.status(), "ok");
     // Three deviations of the mean of 300 maxima, each of which has one of up to 0.3.
     EXPECT_NEAR(record.simulation().virtual_seconds() / kSteps / 100, known.factor, 0.05);
-  }
-}
-
-// What a viewer opens: each traced step, filled by its phases one after the other.
-TEST(SimulatedRun, TracesTheStepsThatAreAskedFor) {
-  for (const char* arm : {"ring", "async", "local-sgd"}) {
-    SCOPED_TRACE(arm);
-    RunSpec spec = OnNetwork(ArmOf(arm, SmallSpec(2, /*exact_sums=*/false)));
-    spec.mutable_output()->set_trace_steps(3);
-    SimulationOptions options;
-    options.compute.mean = absl::Milliseconds(5);
-    const RunRecord record = SimulateRun(spec, options);
-    ASSERT_EQ(record.status(), "ok");
-    const ProcessReport& process = record.reports(0);
-    ASSERT_EQ(process.traces_size(), 1);
-    const ThreadTrace& trace = process.traces(0);
-    EXPECT_EQ(trace.node(), "worker/0");
-    int steps = 0;
-    int64_t filled = 0, whole = 0;
-    for (const TraceSpan& span : trace.spans()) {
-      if (span.phase() != "step") {
-        filled += span.duration_ns();
-        continue;
-      }
-      whole += span.duration_ns();
-      const float step_ms = process.workers(0).step_ms(static_cast<int>(span.step()));
-      EXPECT_NEAR(1e-6 * static_cast<double>(span.duration_ns()), step_ms, 1e-4 * step_ms);
-      ++steps;
-    }
-    EXPECT_EQ(steps, 3);
-    EXPECT_NEAR(static_cast<double>(filled), static_cast<double>(whole), 100) << "rounding";
-    spec.mutable_output()->set_trace_steps(0);
-    EXPECT_EQ(SimulateRun(spec, options).reports(0).traces_size(), 0);
   }
 }
 
