@@ -28,13 +28,15 @@ SOLO_STEPS = 400
 
 
 def run(program, command, flags):
-    """The runs of one call, of which nothing is kept."""
+    """The records of one call, which are not kept."""
     with tempfile.TemporaryDirectory() as folder:
         words = [program, command, "--json", "--out", folder] + flags
         done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if done.returncode != 0:
-        sys.exit("error: %s ended with %d: %s" % (" ".join(words), done.returncode, done.stderr))
-    return json.loads(done.stdout)["runs"]
+        if done.returncode != 0:
+            sys.exit("error: %s ended with %d: %s"
+                     % (" ".join(words), done.returncode, done.stderr))
+        with open(os.path.join(folder, "results.jsonl"), encoding="utf-8") as lines:
+            return [json.loads(line) for line in lines]
 
 
 def solo_rate(program, flags, steps):

@@ -14,7 +14,7 @@ SCRIPT = "experiments/proof/bench/simulation_pace.py"
 # Stands in for the program: workers alone make 1000 samples a second, if they have the batch that
 # is simulated; 3000 samples of `ring` take 6 s, and `ps` stops after 500, which takes 1 s.
 PROGRAM = """#!/usr/bin/env python3
-import json, sys
+import json, os, sys
 flags = sys.argv[1:]
 if "--fail" in flags:
     sys.exit("it failed")
@@ -26,7 +26,8 @@ if flags[0] == "compare":
     runs = [{"arm": "solo", "samples_per_second": 1000 if has_batch else 1}]
 else:
     runs = [run("ring", 6, False), run("ps", 1, True)] if "--learn" in flags else []
-print(json.dumps({"runs": runs}))
+with open(os.path.join(flags[flags.index("--out") + 1], "results.jsonl"), "w") as lines:
+    lines.writelines(json.dumps(run) + "\\n" for run in runs)
 """
 
 
@@ -49,6 +50,20 @@ class SimulationPace(unittest.TestCase):
         for row in rows:
             for figure in ("ratio", "least", "most"):
                 self.assertAlmostEqual(row[figure], 2)
+
+    def test_real_runs_are_read(self):
+        done = subprocess.run(
+            [sys.executable, SCRIPT, os.environ["RINGMASTER"], "--solo-steps", "30", "--json", "--",
+             "--arms", "ring,ps", "--workers", "4", "--model", "mlp", "--data", "synthetic",
+             "--batch", "8", "--network", "1gbit,50us", "--steps", "20", "--evaluate-every", "64",
+             "--stop-at-accuracy", "0.01"],
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rows = json.loads(done.stdout)["rows"]
+        self.assertEqual([row["arm"] for row in rows], ["ring", "ps"])
+        for row in rows:
+            self.assertTrue(64 <= row["samples"] < 4 * 8 * 20, row)
+            self.assertTrue(row["seconds"] > 0 and row["rate"] > 0 and row["ratio"] > 0, row)
 
     def test_a_failure_ends_it(self):
         done = self.run_script("--", "--fail", "--batch", "8")

@@ -1,2 +1,2 @@
 #!/usr/bin/env bash
-exec python3 tests/experiments/proof/bench/simulation_pace_test.py
+RINGMASTER=$PWD/$1 exec python3 tests/experiments/proof/bench/simulation_pace_test.py
