@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <limits>
@@ -219,27 +220,30 @@ absl::StatusOr<Checkpoint> ParseBody(absl::string_view body) {
   return checkpoint;
 }
 
-// The file's bytes between prefix and checksum, once both fit.
-absl::StatusOr<absl::string_view> CheckFrame(absl::string_view bytes) {
-  if (bytes.substr(0, kMagic.size()) != kMagic.substr(0, bytes.size()) || bytes.empty())
+// Whether a file of `size` bytes begins, `prefix`, like a whole checkpoint of that length.
+absl::Status CheckPrefix(absl::string_view prefix, uint64_t size) {
+  if (prefix.substr(0, kMagic.size()) != kMagic.substr(0, prefix.size()) || prefix.empty())
     return absl::InvalidArgumentError("it is no checkpoint: it does not begin like one");
-  if (bytes.size() < kPrefixBytes + kChecksumBytes) {
+  if (size < kPrefixBytes + kChecksumBytes) {
     return absl::DataLossError(
-        absl::StrCat("it was cut off: it has ", bytes.size(), " bytes, fewer than any checkpoint"));
+        absl::StrCat("it was cut off: it has ", size, " bytes, fewer than any checkpoint"));
   }
   uint32_t version = 0;
-  std::memcpy(&version, bytes.data() + kMagic.size(), sizeof(version));
+  std::memcpy(&version, prefix.data() + kMagic.size(), sizeof(version));
   if (version != kVersion) {
     return absl::FailedPreconditionError(absl::StrCat(
         "it has version ", version, " of the format, and this program knows ", kVersion));
   }
   uint64_t length = 0;
-  std::memcpy(&length, bytes.data() + kMagic.size() + sizeof(version), sizeof(length));
-  if (length != bytes.size()) {
-    return absl::DataLossError(
-        absl::StrCat(bytes.size() < length ? "it was cut off" : "something was added to it",
-                     ": it has ", bytes.size(), " bytes and says that it has ", length));
-  }
+  std::memcpy(&length, prefix.data() + kMagic.size() + sizeof(version), sizeof(length));
+  if (length == size) return absl::OkStatus();
+  return absl::DataLossError(
+      absl::StrCat(size < length ? "it was cut off" : "something was added to it", ": it has ",
+                   size, " bytes and says that it has ", length));
+}
+
+// What stands between the prefix and the checksum, of a file that begins as it should.
+absl::StatusOr<absl::string_view> CheckSum(absl::string_view bytes) {
   uint64_t stored = 0;
   std::memcpy(&stored, bytes.data() + bytes.size() - kChecksumBytes, kChecksumBytes);
   bytes.remove_suffix(kChecksumBytes);
@@ -257,13 +261,20 @@ absl::StatusOr<std::string> ReadAll(const std::string& path) {
   struct Close {
     void operator()(std::FILE* file) const { std::fclose(file); }
   };
-  const std::unique_ptr<std::FILE, Close> file(std::fopen(path.c_str(), "rbe"));
+  // Before it is opened: a pipe would wait for who writes.
   struct stat info {};
-  if (file == nullptr || fstat(fileno(file.get()), &info) != 0)
-    return SystemError(errno, "cannot read it");
+  if (stat(path.c_str(), &info) != 0) return SystemError(errno, "cannot read it");
   if (!S_ISREG(info.st_mode)) return absl::InvalidArgumentError("it is no file");
-  std::string bytes(static_cast<size_t>(info.st_size), '\0');
+  const std::unique_ptr<std::FILE, Close> file(std::fopen(path.c_str(), "rbe"));
+  if (file == nullptr) return SystemError(errno, "cannot read it");
+  const auto size = static_cast<size_t>(info.st_size);
+  std::string bytes(std::min(size, kPrefixBytes), '\0');
   if (std::fread(bytes.data(), 1, bytes.size(), file.get()) != bytes.size())
+    return SystemError(errno, "cannot read it");
+  RM_RETURN_IF_ERROR(CheckPrefix(bytes, size));
+  bytes.resize(size);
+  const size_t left = size - kPrefixBytes;
+  if (std::fread(bytes.data() + kPrefixBytes, 1, left, file.get()) != left)
     return SystemError(errno, "cannot read it");
   return bytes;
 }
@@ -287,7 +298,7 @@ absl::Status WriteCheckpoint(const std::string& path, const Checkpoint& checkpoi
 absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& path) {
   const auto read = [&path]() -> absl::StatusOr<Checkpoint> {
     RM_ASSIGN_OR_RETURN(const std::string bytes, ReadAll(path));
-    RM_ASSIGN_OR_RETURN(const absl::string_view body, CheckFrame(bytes));
+    RM_ASSIGN_OR_RETURN(const absl::string_view body, CheckSum(bytes));
     return ParseBody(body);
   };
   absl::StatusOr<Checkpoint> checkpoint = read();

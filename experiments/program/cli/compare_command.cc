@@ -207,6 +207,12 @@ absl::Status FindCheckpoints(const RunFlags& flags, std::vector<RunSpec>* specs,
     refused->push_back(ResumeFromNewest(&spec));
     for (const std::string& why : refused->back()) Log(LogLevel::kWarning, why);
     const int64_t step = spec.output().resume_step();
+    if (step == 0 && !refused->back().empty()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--resume: arm ", spec.name(), " can go on from none of the checkpoints in ", folder,
+          ", for the reasons above; give the settings that they were made with, or remove the "
+          "folder to begin anew"));
+    }
     std::fprintf(stderr, "%s %s\n", spec.name().c_str(),
                  step > 0 ? absl::StrCat("goes on from step ", step).c_str()
                           : absl::StrCat("begins anew: no checkpoint in ", folder).c_str());

@@ -299,6 +299,7 @@ int RunNodeCommand(NodeFlags flags) {
     ends->Make(why);
   });
   options.ends = ends.get();
+  options.is_led = !says;
   const absl::Status ran = RunNode(*spec, options);
   if (ran.ok()) return kExitOk;
   if (says && EndSignal() == 0) Log(LogLevel::kError, ran.message());

@@ -100,7 +100,9 @@ class Node {
   absl::Status Run() {
     const ScopedProcessCheckContext context(name_,
                                             workers_.empty() ? nullptr : &progress_.front().step);
-    RM_RETURN_IF_ERROR(Prepare());
+    const absl::Status prepared = Annotate(Prepare(), name_);
+    if (!prepared.ok() && options_.is_led) Log(LogLevel::kError, prepared.message());
+    RM_RETURN_IF_ERROR(prepared);
     RM_RETURN_IF_ERROR(Join());
     const double cpu_before = ProcessCpuSeconds();
     const ConfinementMeter confinement;
@@ -325,8 +327,7 @@ class Node {
     return absl::OkStatus();
   }
 
-  // What the process took. Nothing that the threads, which have ended, trained with is gone, nor is
-  // another process of the run before it has heard from all.
+  // What the process took; nothing is gone yet of it, nor of others, which wait to hear from all.
   void AddCosts(double cpu_before, MeasuredCosts* costs) const {
     if (workers_.empty()) costs->set_cpu_seconds(ProcessCpuSeconds() - cpu_before);
     if (const auto pss = ProcessPssBytes()) costs->set_pss_bytes(*pss);
@@ -350,9 +351,8 @@ class Node {
       if (traced_.count() > 0) worker_traces_[i]->AddTo(report);
       if (workers_[i] == 0) started = worker_traces_[i]->started;
     }
-    if (traced_.count() > 0) {
-      for (const auto& traces : server_traces_) traces->AddTo(report);
-    }
+    for (const auto& traces : server_traces_)
+      if (traced_.count() > 0) traces->AddTo(report);
     *report->mutable_trace_clock() = ThisTraceClock(welcomed_, started);
   }
 

@@ -22,6 +22,9 @@ struct NodeOptions {
                       // empty: nobody
   // by which somebody asks this process to leave the run; null: nobody does
   EndRequest* ends = nullptr;
+  // Somebody leads the run, and says what happened to who has joined. What keeps this process from
+  // joining nobody else hears, so it logs that itself.
+  bool is_led = false;
 };
 
 // Runs one process of the run `spec` (resolved and valid) from join to goodbye: its workers, its

@@ -1,5 +1,9 @@
 #include "experiments/program/run/run_checkpoints.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -7,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/fingerprint.h"
 #include "common/base/status_macros.h"
+#include "common/base/system_error.h"
 #include "common/checkpoint/checkpoint_folder.h"
 #include "common/log/log.h"
 #include "experiments/program/run/placement.h"
@@ -31,6 +36,25 @@ absl::StatusOr<Checkpoint> ReadOwn(const RunSpec& spec, const std::string& node,
                      "model; begin anew in another folder"));
   }
   return checkpoint;
+}
+
+// Makes this run the folder's only one until the file is closed. FailedPrecondition: another has
+// it.
+absl::StatusOr<Fd> LockCheckpoints(const std::string& folder) {
+  Fd file(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!file.valid())
+    return SystemError(errno, absl::StrCat("output.checkpoints ", folder, ": cannot open it"));
+  while (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+    // A file system without locks has one run in a folder only where users see to it.
+    if (errno != EINTR && errno != EWOULDBLOCK) return file;
+    if (errno == EWOULDBLOCK) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("output.checkpoints ", folder,
+                       ": another run keeps its checkpoints there now; wait for it, or give "
+                       "another folder (--out or --checkpoints)"));
+    }
+  }
+  return file;
 }
 
 }  // namespace
@@ -83,6 +107,9 @@ absl::StatusOr<std::unique_ptr<RunCheckpoints>> RunCheckpoints::Open(const RunSp
   place.own_nodes = process.nodes.size();
   place.kept = output.checkpoints_kept();
   place.prunes = process.leads;
+  if (place.prunes) {
+    RM_ASSIGN_OR_RETURN(checkpoints->lock_, LockCheckpoints(place.folder));
+  }
   if (output.has_resume_step()) {
     for (const NodeId& node : process.nodes) {
       RM_ASSIGN_OR_RETURN(Checkpoint before, ReadOwn(spec, ToString(node), place.inputs));

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/base/fd.h"
 #include "common/base/message.h"
 #include "common/checkpoint/checkpoint.h"
 #include "common/checkpoint/checkpoint_writer.h"
@@ -39,7 +40,8 @@ class RunCheckpoints {
   // Reads what the process's nodes go on from, where the resolved spec has a resume_step: the
   // errors are ReadCheckpoint's, and FailedPrecondition where a file is of another run or of other
   // inputs. Where it has none, FailedPrecondition says that the folder has checkpoints already.
-  // Both before anything is written. Who leads then removes the checkpoints after the resume_step.
+  // Both before anything is written. Who leads keeps the folder for itself while this lives,
+  // FailedPrecondition where another run has it, and removes the checkpoints after the resume_step.
   static absl::StatusOr<std::unique_ptr<RunCheckpoints>> Open(const RunSpec& spec,
                                                               const Process& process);
 
@@ -59,6 +61,7 @@ class RunCheckpoints {
   RunCheckpoints() = default;
 
   std::map<std::string, std::unique_ptr<Checkpoint>> before_;  // by node
+  Fd lock_;                                                    // of who leads
   std::unique_ptr<CheckpointWriter> writer_;                   // null: nothing is kept
 };
 

@@ -28,6 +28,15 @@ absl::Span<const float> FloatsOf(const std::vector<std::byte>& bytes) {
                              bytes.size() / sizeof(float));
 }
 
+// As the strategies do (worker/strategy/all_reduce): a worker that is alone sends nothing, and its
+// gradient is applied as it is.
+CodecSpec GradientCodec(const RunSpec& spec, const SchemeTraits& scheme) {
+  if (scheme.workers > 1 || scheme.collective.empty()) return spec.codec();
+  CodecSpec none;
+  none.set_name(kNoCodec);
+  return none;
+}
+
 // As the strategy does (worker/strategy/ps).
 bool KeepsDelivered(const LearningRun& run, int32_t rank) {
   if (TraitsOf(*run.spec).weights != WeightHolder::kServers) return false;
@@ -45,7 +54,7 @@ LearningWorker::LearningWorker(const LearningRun& run, int32_t rank)
       rank_(rank),
       servers_(std::max(1, scheme_.servers)),
       keeps_(KeepsDelivered(run, rank)),
-      traits_(*CodecTraitsOf(spec_.codec())),
+      traits_(*CodecTraitsOf(GradientCodec(spec_, scheme_))),
       rounds_(layout_.buckets().size()),
       flights_(scheme_.workers, run.watches_memory),
       decodings_(CollectiveLimits().in_flight_max),
@@ -59,7 +68,7 @@ LearningWorker::LearningWorker(const LearningRun& run, int32_t rank)
 absl::StatusOr<std::unique_ptr<LearningWorker>> LearningWorker::Create(
     const LearningRun& run, const std::vector<float>& initial_weights, int32_t rank) {
   std::unique_ptr<LearningWorker> worker(new LearningWorker(run, rank));
-  const CodecSpec& codec = run.spec->codec();
+  const CodecSpec codec = GradientCodec(*run.spec, worker->scheme_);
   if (worker->traits_.in_rounds) {
     RM_ASSIGN_OR_RETURN(
         worker->reducer_,

@@ -97,6 +97,11 @@ TEST(KilledRun, ItsDamagedCheckpointIsNamedAndTheOneBeforeIsUsed) {
   ASSERT_GE(whole.size(), 2u);
   const std::string torn = CheckpointFile(folder, whole[0], "worker/1");
   std::filesystem::resize_file(torn, std::filesystem::file_size(torn) - 100);
+  // Of another run none is taken, nothing runs and all stay.
+  const Finished other = RunProgram(Compare("ring", out, {"--resume", "--seed", "2"}));
+  EXPECT_EQ(other.exit_code, 2) << other.err;
+  EXPECT_THAT(other.err, AllOf(HasSubstr("arm ring can go on from none of the checkpoints"),
+                               HasSubstr("it is of another run")));
   const Finished resumed = RunProgram(Compare("ring", out, {"--resume"}));
   EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
   EXPECT_THAT(resumed.err, AllOf(HasSubstr(torn), HasSubstr("it was cut off"),

@@ -1,6 +1,7 @@
 #include "common/checkpoint/checkpoint.h"
 
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <cmath>
 #include <csignal>
@@ -172,6 +173,22 @@ TEST_F(CheckpointFileTest, AWriteThatFailsLeavesTheOneBeforeAndNothingElse) {
   EXPECT_EQ(ReadBytes(path_), before);
   const auto files = std::filesystem::directory_iterator(folder_);
   EXPECT_EQ(std::distance(begin(files), end(files)), 1);
+}
+
+// Its beginning says how long it is, so no memory is taken for what was added.
+TEST_F(CheckpointFileTest, OneThatIsMadeLongerThanMemoryIsRefusedBeforeItIsRead) {
+  ASSERT_FALSE(Bytes().empty());
+  std::filesystem::resize_file(path_, uint64_t{1} << 40);
+  const absl::Status status = ReadCheckpoint(path_).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("something was added"));
+}
+
+TEST_F(CheckpointFileTest, APipeInItsPlaceIsNotWaitedFor) {
+  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
+  const absl::Status status = ReadCheckpoint(path_).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("no file"));
 }
 
 }  // namespace

@@ -196,11 +196,25 @@ std::string ComputeNote(const SimulationOptions& options) {
                          1e3 * (times.load_seconds() + times.update_seconds()), times.machine());
 }
 
+// Whether the arm ended at --stop-at-accuracy, and where.
+std::string StopNote(const RunRecord& record) {
+  if (!record.simulation().stopped_at_accuracy()) return "";
+  for (const ProcessReport& report : record.reports()) {
+    for (const WorkerReport& worker : report.workers()) {
+      if (worker.evaluations().empty()) continue;
+      const Evaluation& last = *worker.evaluations().rbegin();
+      return absl::StrFormat(" until a score of %.2f %%, after %d samples",
+                             100 * last.test_accuracy(), last.samples_seen());
+    }
+  }
+  return "";
+}
+
 std::string OutcomeText(const RunRecord& record) {
   const Simulation& simulation = record.simulation();
   if (record.status() != "ok") return absl::StrCat("failed: ", record.status());
-  return absl::StrFormat("%.2f virtual seconds, %s messages%s, in %.1f s",
-                         simulation.virtual_seconds(),
+  return absl::StrFormat("%.2f virtual seconds%s, %s messages%s, in %.1f s",
+                         simulation.virtual_seconds(), StopNote(record),
                          FormatCount(static_cast<double>(simulation.messages())),
                          simulation.merged_workers() > 0 ? " (one worker played for all)" : "",
                          simulation.wall_seconds());

@@ -29,7 +29,7 @@ INSTANTIATE_TEST_SUITE_P(SimulatedRun, EverySynchronousArm,
                          [](const auto& info) { return TestName(info.param); });
 
 TEST_P(EverySynchronousArm, EndsWithTheBitsAndBytesOfRealWorkers) {
-  for (const int32_t workers : {2, 3, 4}) {
+  for (const int32_t workers : {1, 2, 3, 4}) {
     RunSpec base = SmallSpec(workers, /*exact_sums=*/workers > 2);
     base.mutable_training()->set_evaluate_every_samples(3 * GlobalBatch(base));
     base.clear_codec();  // the arm's own
