@@ -86,7 +86,7 @@ absl::Status EqualReplicas::Sum(int64_t step, int32_t bucket, Exchange& exchange
   const Bucket& slice = layout_.buckets()[bucket];
   const absl::Span<float> average =
       absl::MakeSpan(exchange.average).subspan(slice.begin, slice.count);
-  if (traits_.exact || ranks_ == 1) {  // who is alone encodes nothing
+  if (traits_.exact) {
     SumOf(bucket).Run(ElementType::kFloat32, data, BytesOf(average));
     return absl::OkStatus();
   }

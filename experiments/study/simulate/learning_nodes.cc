@@ -28,15 +28,6 @@ absl::Span<const float> FloatsOf(const std::vector<std::byte>& bytes) {
                              bytes.size() / sizeof(float));
 }
 
-// As the strategies do (worker/strategy/all_reduce): a worker that is alone sends nothing, and its
-// gradient is applied as it is.
-CodecSpec GradientCodec(const RunSpec& spec, const SchemeTraits& scheme) {
-  if (scheme.workers > 1 || scheme.collective.empty()) return spec.codec();
-  CodecSpec none;
-  none.set_name(kNoCodec);
-  return none;
-}
-
 // As the strategy does (worker/strategy/ps).
 bool KeepsDelivered(const LearningRun& run, int32_t rank) {
   if (TraitsOf(*run.spec).weights != WeightHolder::kServers) return false;
@@ -45,6 +36,13 @@ bool KeepsDelivered(const LearningRun& run, int32_t rank) {
 }
 
 }  // namespace
+
+CodecSpec GradientCodec(const RunSpec& spec, const SchemeTraits& scheme) {
+  if (scheme.workers > 1 || scheme.collective.empty()) return spec.codec();
+  CodecSpec none;
+  none.set_name(kNoCodec);
+  return none;
+}
 
 LearningWorker::LearningWorker(const LearningRun& run, int32_t rank)
     : run_(run),

@@ -46,6 +46,11 @@ struct LearningRun {
   SizeKeeper* sizes = nullptr;  // told what each encoding takes; null: nobody asks
 };
 
+// The codec of a resolved spec's gradients, as the strategies apply it
+// (worker/strategy/all_reduce): a worker that is alone sends nothing, and its gradient is taken as
+// it is.
+CodecSpec GradientCodec(const RunSpec& spec, const SchemeTraits& scheme);
+
 // A simulated worker that learns: a replica, its own or one of equal ones, two arenas of gradients,
 // and the codec with its memory. What its exchange thread and its step thread do is done at the
 // moment at which they would do it; the bits are those of a real worker. One thread.

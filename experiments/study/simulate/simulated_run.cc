@@ -186,10 +186,10 @@ class SimulatedRun {
     learning_.spec = &spec_;
     learning_.layout = &layout();
     learning_.gradients = learned_.get();
-    if (EqualReplicas::Serve(traits_, *CodecTraitsOf(spec_.codec()))) {
-      EqualReplicas::Decoding decoding;
-      decoding.seed = spec_.training().seed();
-      RM_ASSIGN_OR_RETURN(decoding.codec, CreateCodecOf(spec_.codec(), layout(), /*parts=*/1));
+    const CodecSpec codec = GradientCodec(spec_, traits_);
+    if (EqualReplicas::Serve(traits_, *CodecTraitsOf(codec))) {
+      EqualReplicas::Decoding decoding{nullptr, spec_.training().seed()};
+      RM_ASSIGN_OR_RETURN(decoding.codec, CreateCodecOf(codec, layout(), /*parts=*/1));
       RM_ASSIGN_OR_RETURN(equal_, EqualReplicas::Create(spec_, layout(), plan_.all_reduce,
                                                         initial_weights_, std::move(decoding)));
       learning_.equal = equal_.get();
