@@ -37,7 +37,9 @@ ServingPlan ServingPlanOf(const RunSpec& spec, int32_t index, absl::Span<const R
   // Without a bound a step begins while the exchange of the one before is under way, and may take
   // the weights before its own.
   if (traits.compensates_delay) plan.shard.sent_kept = traits.staleness_bound.has_value() ? 1 : 2;
+  plan.shard.keeps_copies = MayReform(spec);
   plan.shard.equal_steps = traits.work != Work::kClaimed;
+  if (PushesSayLots(spec)) plan.shard.lots = ClaimedLots(spec);
   for (const Range& part : parts) plan.shard.part_counts.push_back(part.count);
   for (const SampleMark& mark : SampleMarks(spec)) plan.shard.marks.push_back(mark.update);
   return plan;
@@ -68,7 +70,8 @@ absl::StatusOr<std::unique_ptr<UpdateRule>> ShardRuleOf(const RunSpec& spec,
 
 Push PushOf(int32_t worker, const Tag& tag, absl::Span<const float> gradient) {
   const PushNote note = DecodePushNote(tag.note);
-  return {worker, tag.bucket, tag.step, note.read_version, gradient, note.missing_steps, note.late};
+  return {worker,   tag.bucket,         tag.step,  note.read_version,
+          gradient, note.missing_steps, note.late, note.lot};
 }
 
 ServerCore::ServerCore(ServingPlan plan, std::unique_ptr<UpdateRule> update,
@@ -121,7 +124,8 @@ absl::Status ServerCore::OnPush(const Push& push, std::vector<ServerAction>* act
   owed_[Index(push.worker, push.part)] = true;
   if (shard_.was_dropped()) {
     Return(push.worker, push.part, actions);
-    if (plan_.answers_pushes) AnswerPush(push.worker, push.part, actions);
+    if (plan_.answers_pushes && !peers_[push.worker].lost)
+      AnswerPush(push.worker, push.part, actions);
     owed_[Index(push.worker, push.part)] = false;
   }
   for (const int32_t updated : shard_.updated()) SettlePart(updated, actions);
@@ -133,6 +137,7 @@ absl::Status ServerCore::OnPush(const Push& push, std::vector<ServerAction>* act
 absl::Status ServerCore::OnRequest(int32_t worker, const PullNote& request,
                                    std::vector<ServerAction>* actions) {
   Peer& peer = peers_[worker];
+  if (peer.lost) return absl::OkStatus();
   peer.request = request;
   if (request.farewell) {
     if (peer.done)
@@ -161,11 +166,22 @@ absl::Status ServerCore::OnRequest(int32_t worker, const PullNote& request,
   return absl::OkStatus();
 }
 
+void ServerCore::OnLost(int32_t worker, std::vector<ServerAction>* actions) {
+  Peer& peer = peers_[worker];
+  ready_.clear();
+  shard_.Lose(worker, &ready_);
+  peer.lost = true;
+  peer.ahead_of_pushes = false;
+  if (!std::exchange(peer.done, true)) ++farewells_;
+  PassMark(worker, std::numeric_limits<int32_t>::max());
+  Answer(actions);
+}
+
 absl::Status ServerCore::SendCopy(int32_t worker, int32_t mark,
                                   std::vector<ServerAction>* actions) {
   Peer& peer = peers_[worker];
   PassMark(worker, mark);
-  if (!shard_.HasCopy(mark)) {
+  if (!shard_.HasCopy(mark) && !shard_.IsUnreached(mark)) {
     return absl::FailedPreconditionError(absl::StrCat(
         "worker/", worker, " asks for the copy of mark ", mark, " of ", plan_.shard.marks.size(),
         ": it is not complete, was given up, or never taken"));
@@ -240,7 +256,7 @@ void ServerCore::SettlePart(int32_t part, std::vector<ServerAction>* actions) {
   for (int32_t i = 1; i <= workers; ++i) {
     const int32_t worker = (plan_.index + i) % workers;
     if (!owed_[Index(worker, part)]) continue;
-    if (plan_.answers_pushes) AnswerPush(worker, part, actions);
+    if (plan_.answers_pushes && !peers_[worker].lost) AnswerPush(worker, part, actions);
     owed_[Index(worker, part)] = false;
   }
 }

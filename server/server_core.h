@@ -62,7 +62,7 @@ struct ServerAction {
     // pushes are answered without a copy, else from the worker's copy; the note is their version.
     // kPull: no bytes, the end of an answer; its note is for the caller, who has a clock: how many
     // microseconds have passed since the request, or, where `mark` is one, since the mark's last
-    // part was updated.
+    // part was updated; below 0 of a mark that some part has not reached and never will.
     kSend,
   };
   Kind kind = Kind::kExpect;
@@ -99,6 +99,8 @@ class ServerCore {
   absl::StatusOr<State> Give() const;
   absl::Status Take(const State& state);
   // ShardCore's.
+  SnapshotStore ReleaseCopies() { return shard_.ReleaseCopies(); }
+  void TakeCopies(SnapshotStore copies) { shard_.TakeCopies(std::move(copies)); }
   void UseCopies(SnapshotStore copies) { shard_.UseCopies(std::move(copies)); }
 
   // What is expected first of every worker. Once.
@@ -119,6 +121,10 @@ class ServerCore {
   absl::Status OnRequest(int32_t worker, const PullNote& request,
                          std::vector<ServerAction>* actions);
 
+  // `worker` is lost: nobody waits for it or for its farewell any more. What still comes of it is
+  // taken, and answered to nobody. REQUIRES: it was not lost before, and another worker is left.
+  void OnLost(int32_t worker, std::vector<ServerAction>* actions);
+
   // A message that kSend asked for has left the memory it was sent from. `part`: its tag.bucket,
   // which is 0 of the end of a pull's answer.
   void OnSent(int32_t worker, int32_t part);
@@ -127,7 +133,7 @@ class ServerCore {
   // of `part` where pushes are answered, else the worker's copy.
   bool IsSending(int32_t worker, int32_t part) const { return sending_[Memory(worker, part)] > 0; }
 
-  // Every worker has said farewell.
+  // Every worker has said farewell or is lost.
   bool finished() const { return farewells_ == plan_.shard.workers; }
   // The number of the push of `part` that is expected next of `worker`.
   int64_t push_step(int32_t worker, int32_t part) const { return push_steps_[Index(worker, part)]; }
@@ -145,6 +151,7 @@ class ServerCore {
     PullNote request;              // the one being answered
     bool ahead_of_pushes = false;  // the request came before pushes that were sent before it
     bool done = false;
+    bool lost = false;
     int32_t mark = 0;  // asks for no earlier mark's copy any more
   };
 

@@ -75,6 +75,9 @@ ShardCore::ShardCore(ShardPlan plan, std::unique_ptr<UpdateRule> update, absl::S
   sent_.resize(plan_.sent_kept > 0 ? plan_.workers : 0);
   for (std::vector<Sent>& sent : sent_)
     sent.assign(plan_.sent_kept, Sent{{weights_.begin(), weights_.end()}, versions_});
+  RM_CHECK(plan_.lots == 0 || (!sums_ && plan_.steps_per_push == 0));
+  if (plan_.lots > 0) made_.assign(parts_.size(), std::vector<bool>(plan_.lots));
+  left_ = plan_.workers;
   parked_.resize(plan_.workers);
   pulled_clocks_.assign(plan_.workers, 0);
 }
@@ -90,6 +93,7 @@ bool ShardCore::HasCopy(int32_t mark) const {
 }
 
 void ShardCore::FreeCopiesBefore(int32_t mark) {
+  if (plan_.keeps_copies) return;
   for (; freed_ < std::min(mark, copies_.marks()); ++freed_) copies_.Free(freed_);
 }
 
@@ -113,7 +117,11 @@ absl::Status ShardCore::Check(const Push& push) const {
     return Invalid(push, absl::StrCat("computed from version ", push.read_version,
                                       ", which is none of those that the worker was last sent"));
   }
-  if (push.missing_steps < 0 || push.missing_steps >= std::max(1, plan_.steps_per_push)) {
+  if (plan_.lots > 0) {
+    if (push.lot < 0 || push.lot >= plan_.lots) {
+      return Invalid(push, absl::StrCat("of lot ", push.lot, ", the run has ", plan_.lots));
+    }
+  } else if (push.missing_steps < 0 || push.missing_steps >= std::max(1, plan_.steps_per_push)) {
     return Invalid(push, absl::StrCat("it lacks ", push.missing_steps, " steps of ",
                                       std::max(1, plan_.steps_per_push)));
   }
@@ -146,6 +154,25 @@ bool ShardCore::IsTooLate(const Push& push) const {
   return push.late || is_complete || push.read_version < versions_[push.part];
 }
 
+bool ShardCore::IsRepeated(const Push& push) {
+  if (made_.empty()) return false;
+  std::vector<bool>& made = made_[push.part];
+  const bool is_repeated = made[push.lot];
+  made[push.lot] = true;
+  if (is_repeated) ++repeated_;
+  return is_repeated;
+}
+
+void ShardCore::Lose(int32_t worker, std::vector<Reply>* ready) {
+  const int64_t slowest = clocks_.slowest();
+  clocks_.Lose(worker);
+  --left_;
+  if (parked_[worker].has_value() && parked_[worker]->drain && !plan_.equal_steps) --drains_;
+  parked_[worker].reset();
+  if (!plan_.equal_steps) return ReleaseDrains(ready);
+  if (clocks_.slowest() > slowest) ReleaseParked(ready);
+}
+
 const ShardCore::Sent* ShardCore::FindRead(const Push& push) const {
   for (const Sent& sent : sent_[push.worker]) {
     if (sent.versions[push.part] == push.read_version) return &sent;
@@ -172,9 +199,12 @@ absl::Status ShardCore::OnPush(const Push& push, std::vector<Reply>* ready) {
     return absl::OkStatus();
   }
   if (!sums_) {
-    Count(push);
-    ApplyOnArrival(push);
-    updated_.push_back(push.part);
+    was_dropped_ = IsRepeated(push);
+    if (!was_dropped_) {
+      Count(push);
+      ApplyOnArrival(push);
+      updated_.push_back(push.part);
+    }
     clocks_.PartApplied(push.worker, push.part);
   } else {
     parts_[push.part].waiting[push.worker] = push;
@@ -337,12 +367,8 @@ absl::Status ShardCore::OnPull(const Pull& pull, std::vector<Reply>* ready) {
   if (pull.drain && !plan_.equal_steps) {
     parked_[pull.worker] = pull;
     // Each comes after all that its worker has pushed.
-    if (++drains_ < plan_.workers) return absl::OkStatus();
-    drains_ = 0;
-    for (std::optional<Pull>& drain : parked_) {
-      ready->push_back({drain->worker, drain->clock, true});
-      drain.reset();
-    }
+    ++drains_;
+    ReleaseDrains(ready);
     return absl::OkStatus();
   }
   if (MayAnswer(pull)) {
@@ -351,6 +377,16 @@ absl::Status ShardCore::OnPull(const Pull& pull, std::vector<Reply>* ready) {
     parked_[pull.worker] = pull;
   }
   return absl::OkStatus();
+}
+
+void ShardCore::ReleaseDrains(std::vector<Reply>* ready) {
+  if (drains_ < left_) return;
+  drains_ = 0;
+  for (std::optional<Pull>& drain : parked_) {
+    if (!drain.has_value()) continue;
+    ready->push_back({drain->worker, drain->clock, true});
+    drain.reset();
+  }
 }
 
 std::optional<int64_t> ShardCore::ClockNeeded(const Pull& pull) const {
@@ -380,7 +416,7 @@ std::string ShardCore::DescribeParked() const {
       absl::StrAppend(&text, text.empty() ? "" : "; ", "worker/", pull->worker, " at clock ",
                       pull->clock, " awaits the drains of");
       for (int32_t worker = 0; worker < plan_.workers; ++worker) {
-        if (parked_[worker].has_value()) continue;
+        if (parked_[worker].has_value() || clocks_.is_lost(worker)) continue;
         absl::StrAppend(&text, " worker/", worker, " (at ", clocks_.clock(worker), ")");
       }
       continue;
@@ -389,7 +425,7 @@ std::string ShardCore::DescribeParked() const {
     absl::StrAppend(&text, text.empty() ? "" : "; ", "worker/", pull->worker, " at clock ",
                     pull->clock, " awaits clock ", needed, " of");
     for (int32_t worker = 0; worker < plan_.workers; ++worker) {
-      if (clocks_.clock(worker) < needed) {
+      if (clocks_.clock(worker) < needed && !clocks_.is_lost(worker)) {
         absl::StrAppend(&text, " worker/", worker, " (at ", clocks_.clock(worker), ")");
       }
     }

@@ -46,9 +46,15 @@ struct ShardPlan {
   // Backup workers: an update is made from the first contributions_per_update contributions to a
   // step, and is their average; those that come later are dropped.
   bool drops_late = false;
+  // No copy of a mark is given up: a run that goes back to a step asks for it again.
+  bool keeps_copies = false;
   // A contribution is how far a worker has come in so many steps, or in fewer (geo): marks count
   // steps. 0: it is a gradient, and marks count updates.
   int32_t steps_per_push = 0;
+  // Where lots of a lost worker are dealt again: how many lots there are in the run. A push is of
+  // one, and of a part of a lot that was updated by another push of it nothing is made. 0: no lot
+  // is dealt again, and nobody looks.
+  int64_t lots = 0;
 };
 
 // A worker's gradient of one part, already scaled by 1/N and decoded.
@@ -64,6 +70,7 @@ struct Push {
   // comes too late.
   int32_t missing_steps = 0;
   bool late = false;
+  int64_t lot = 0;  // where plan().lots are counted
 };
 
 // A worker that has finished `clock` steps asks for weights.
@@ -119,6 +126,11 @@ class ShardCore {
   // Gives it that memory, before the first push. Without it nothing is copied at marks.
   void UseCopies(SnapshotStore copies) { copies_ = std::move(copies); }
 
+  // Gives its copies up, to a shard of the same parts that goes on from a state of this one: that
+  // one has those of the marks that it has passed by then. TakeCopies: after Take.
+  SnapshotStore ReleaseCopies() { return std::move(copies_); }
+  void TakeCopies(SnapshotStore copies);
+
   // Takes a contribution; appends to `ready` the parked pulls that may now be answered, in
   // ascending order of worker. A worker brings each part step by step, parts of one step in any
   // order; parts of the next step may come before the last part of this one. InvalidArgument: an
@@ -135,6 +147,12 @@ class ShardCore {
   // still parked.
   absl::Status OnPull(const Pull& pull, std::vector<Reply>* ready);
 
+  // `worker` is lost: its clock leaves the gate, its own pull is forgotten, and a drain waits for
+  // the others alone. Appends to `ready` the parked pulls that may now be answered, in ascending
+  // order of worker. What it has pushed stays, and what still comes of it is taken as before.
+  // REQUIRES: it was not lost before, and another worker is left.
+  void Lose(int32_t worker, std::vector<Reply>* ready);
+
   // The weights as they are now are sent to `worker`: its gradients of a version that they have are
   // computed from them. Remembered where plan().sent_kept says so, in place of the oldest; else
   // nothing happens.
@@ -149,11 +167,13 @@ class ShardCore {
   // then.
   absl::Status Take(const State& state);
 
-  // The last accepted OnPush came after its update and has changed nothing: nobody reads its
-  // gradient.
+  // The last accepted OnPush came after its update, or one of its lot, and has changed no weights:
+  // nobody reads its gradient.
   bool was_dropped() const { return was_dropped_; }
-  // Contributions that were dropped so far.
+  // Contributions that were dropped so far for coming too late, and for being of a lot whose update
+  // of the part had been made.
   int64_t dropped() const { return dropped_; }
+  int64_t repeated() const { return repeated_; }
   // What marks count, of a part: updates, or steps of contributions.
   int64_t progress(int32_t part) const { return progress_[part]; }
 
@@ -176,7 +196,13 @@ class ShardCore {
   std::optional<int32_t> passed_mark() const { return passed_mark_; }
   // Whether every part was copied at `mark`, and the copies are still there.
   bool HasCopy(int32_t mark) const;
-  // The part as it was right after update plan.marks[mark]. REQUIRES: HasCopy.
+  // Some part will never pass `mark`, once all workers that are left have drained: a lost worker's
+  // pushes are missing.
+  bool IsUnreached(int32_t mark) const {
+    return mark >= freed_ && mark < copies_.marks() && lacking_[mark] > 0 && left_ < plan_.workers;
+  }
+  // The part as it was right after update plan.marks[mark]; any numbers of one that
+  // is unreached. REQUIRES: HasCopy or IsUnreached.
   absl::Span<const float> part_at_mark(int32_t mark, int32_t part) const {
     return copies_.at(mark).subspan(parts_[part].begin, parts_[part].count);
   }
@@ -212,6 +238,8 @@ class ShardCore {
   absl::Status CheckToSum(const Push& push) const;
   // Whether the update that the push is for was made without it.
   bool IsTooLate(const Push& push) const;
+  // Whether the part has been updated by the push's lot; from now on it has.
+  bool IsRepeated(const Push& push);
   // The first contributions to a part's update are there: adds them up.
   void AddFirst(int32_t part_index);
   // Of what was last sent to the push's worker, that whose part the gradient was computed from;
@@ -238,6 +266,8 @@ class ShardCore {
   std::optional<int64_t> ClockNeeded(const Pull& pull) const;
   bool MayAnswer(const Pull& pull) const;
   void ReleaseParked(std::vector<Reply>* ready);
+  // Without equal steps: answers all drains once those of all workers that are left are there.
+  void ReleaseDrains(std::vector<Reply>* ready);
 
   const ShardPlan plan_;
   const std::unique_ptr<UpdateRule> update_;
@@ -256,6 +286,8 @@ class ShardCore {
   std::vector<int32_t> updated_;
   bool was_dropped_ = false;
   int64_t dropped_ = 0;
+  int64_t repeated_ = 0;
+  std::vector<std::vector<bool>> made_;  // [parts][lots]: an update of the part by the lot
   SnapshotStore copies_;
   std::vector<int32_t> next_marks_;  // by part: that it has not passed
   std::vector<int32_t> lacking_;     // by mark: parts that have not passed it
@@ -267,7 +299,13 @@ class ShardCore {
   std::vector<std::optional<Pull>> parked_;  // [workers]
   std::vector<int64_t> pulled_clocks_;       // [workers], of the last pull
   int32_t drains_ = 0;                       // of parked_, without equal steps
+  int32_t left_ = 0;                         // workers that are not lost
 };
+
+// What a shard with `workers` workers has given, for one with those of them that are `left` alone,
+// ranks in ascending order, which are numbered anew. Where updates come together nothing else of it
+// is a worker's. InvalidArgument: no shard of so many has given it.
+absl::StatusOr<State> ShardStateOf(absl::Span<const int32_t> left, int32_t workers, State state);
 
 }  // namespace ringmaster
 

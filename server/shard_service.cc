@@ -156,6 +156,7 @@ absl::Status ShardService::Run() {
   actions_.clear();
   core_.Start(&actions_);
   RM_RETURN_IF_ERROR(Perform());
+  RM_RETURN_IF_ERROR(KeepStep());
   while (!core_.finished()) {
     RM_ASSIGN_OR_RETURN(int index, transport_.WaitAny(ops_, MonotonicTime::InfiniteFuture()));
     arrival_ = Clock::now();
@@ -171,13 +172,30 @@ absl::Status ShardService::Run() {
   return absl::OkStatus();
 }
 
+bool ShardService::IsLost(const Expected& what) const {
+  const Peer& peer = peers_[what.worker];
+  return what.part == kPull ? peer.pull.lost : peer.received[what.part].lost;
+}
+
+absl::Status ShardService::OnLost(int32_t worker) {
+  if (std::exchange(peers_[worker].lost, true)) return absl::OkStatus();
+  has_lost_ = true;
+  // There may be no update any more.
+  if (!mark_times_.empty() && mark_times_.back() == Clock::time_point())
+    mark_times_.back() = Clock::now();
+  core_.OnLost(worker, &actions_);
+  return Perform();
+}
+
 absl::Status ShardService::Serve(const Expected& what) {
   actions_.clear();
+  if (IsLost(what)) return OnLost(what.worker);
   // Perform expects the next message in the same place.
   const int64_t payload_bytes =
       what.part == kPull ? 0 : peers_[what.worker].received[what.part].bytes;
   RM_RETURN_IF_ERROR(what.part == kPull ? OnPull(what.worker) : OnPush(what.worker, what.part));
   RM_RETURN_IF_ERROR(Perform());
+  if (what.part != kPull) RM_RETURN_IF_ERROR(KeepStep());
   if (traces_ == nullptr) return absl::OkStatus();
   const Peer& peer = peers_[what.worker];
   MessageEnd message;
@@ -233,7 +251,10 @@ absl::Status ShardService::OnPush(int32_t worker, int32_t part) {
                     absl::StrCat("push from worker/", worker, " bucket=", part, " step=", step));
   if (const std::optional<int32_t> mark = core_.shard().passed_mark(); mark.has_value())
     mark_times_[*mark] = Clock::now();
+  // Without a worker that is lost the last mark may be beyond the last update.
+  if (has_lost_ && !mark_times_.empty()) mark_times_.back() = Clock::now();
   peer.borrowed[part] = loan;
+  if (core_.shard().was_dropped()) return absl::OkStatus();
   Note(worker * static_cast<int32_t>(parts_.size()) + part);
   return absl::OkStatus();
 }
@@ -260,6 +281,29 @@ absl::Status ShardService::OnPull(int32_t worker) {
   RM_RETURN_IF_ERROR(FinishCopy(worker));
   if (peer.request.kept_step >= 0) RM_RETURN_IF_ERROR(Keep(peer.request.kept_step));
   return core_.OnRequest(worker, peer.request, &actions_);
+}
+
+void ShardService::TakeMarks(KeptMarks marks) {
+  if (marks.passed.empty()) return;
+  core_.TakeCopies(std::move(marks.copies));
+  mark_times_ = std::move(marks.passed);
+}
+
+// The last part to come to a version is answered by now, and nobody can have pushed anything of the
+// step that begins with it.
+absl::Status ShardService::KeepStep() {
+  if (kept_steps_ == nullptr) return absl::OkStatus();
+  const absl::Span<const int64_t> versions = core_.shard().versions();
+  const int64_t step = versions.front();
+  const std::vector<int64_t> kept = kept_steps_->steps();
+  if (!kept.empty() && kept.back() >= step) return absl::OkStatus();
+  if (std::any_of(versions.begin(), versions.end(),
+                  [step](int64_t version) { return version != step; })) {
+    return absl::OkStatus();
+  }
+  RM_ASSIGN_OR_RETURN(State state, Give());
+  kept_steps_->Keep(step, std::move(state));
+  return absl::OkStatus();
 }
 
 absl::Status ShardService::Keep(int64_t step) const {
@@ -361,6 +405,7 @@ absl::Status ShardService::Send(const ServerAction& action, int64_t step) {
   if (tag.kind == MessageKind::kPull) {
     const Clock::time_point since = action.mark >= 0 ? mark_times_[action.mark] : peer.asked_at;
     tag.note = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - since).count();
+    if (action.mark >= 0 && !core_.shard().HasCopy(action.mark)) tag.note = -1;
   }
   RM_ASSIGN_OR_RETURN(const absl::Span<const std::byte> bytes, PayloadFor(action));
   const Clock::time_point time = Clock::now();  // the worker may have it before the call returns
@@ -418,6 +463,7 @@ ServerReport ShardService::Report() const {
     report.add_mark_ns(std::chrono::nanoseconds(time.time_since_epoch()).count());
   report.mutable_arrivals()->Add(arrivals_.begin(), arrivals_.end());
   report.set_dropped_contributions(before_.dropped_contributions() + core_.shard().dropped());
+  report.set_repeated_contributions(before_.repeated_contributions() + core_.shard().repeated());
   if (down_ != nullptr) {
     const std::vector<int64_t>& bytes = down_->encoded_bytes();
     for (size_t worker = 0; worker < bytes.size(); ++worker) {

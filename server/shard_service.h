@@ -15,8 +15,10 @@
 #include "common/base/partition.h"
 #include "common/codec/codec.h"
 #include "common/exchange/parts.h"
+#include "common/exchange/kept_marks.h"
 #include "common/exchange/snapshot_store.h"
 #include "common/params/param_layout.h"
+#include "common/state/kept_steps.h"
 #include "common/state/state.h"
 #include "common/tensor/tensor.h"
 #include "common/trace/node_traces.h"
@@ -61,6 +63,16 @@ class ShardService {
   // Run.
   void ReportAfter(const ServerReport& before) { before_ = before; }
 
+  // Keeps its state before every step, for a run that goes back to one when a process is lost:
+  // where updates come together, when all parts have the step's version. Before Run; the steps
+  // outlive it.
+  void KeepStepsIn(KeptSteps* steps) { kept_steps_ = steps; }
+  // Gives the copies at marks up to a service that goes on from one of these states, by whichever
+  // thread; nothing is to be asked of this one any more. TakeMarks: after Take, before Run; of a
+  // KeptMarks that nobody has filled nothing is taken.
+  KeptMarks ReleaseMarks() { return {core_.ReleaseCopies(), std::move(mark_times_)}; }
+  void TakeMarks(KeptMarks marks);
+
   // Serves until all workers are done. A server waits for its workers without a deadline of its
   // own: workers watch their own waits, the control plane watches heartbeats, and an abort of the
   // transport ends this one with its status.
@@ -84,6 +96,7 @@ class ShardService {
     std::vector<Loan> borrowed;  // of the one before, until the update that it is in is done
     Received pull;
     PullNote request;  // the last
+    bool lost = false;
     Clock::time_point asked_at;
     Buffer reply;  // the core's copy: later updates must not tear a reply
     // Of the last reply, or of the last answer to a push of each part: by part, then the end of a
@@ -103,8 +116,13 @@ class ShardService {
 
   // Serves the push or pull that has arrived, and records it under its step.
   absl::Status Serve(const Expected& what);
+  // Its worker is lost: what was expected of it did not arrive. It says so of each message.
+  absl::Status OnLost(int32_t worker);
+  bool IsLost(const Expected& what) const;
   absl::Status OnPush(int32_t worker, int32_t part);
   absl::Status OnPull(int32_t worker);
+  // Where all parts have a version that none of the kept steps has.
+  absl::Status KeepStep();
   // Has the state before `step` kept.
   absl::Status Keep(int64_t step) const;
   // Does what the core has asked for.
@@ -156,8 +174,10 @@ class ShardService {
   std::vector<int32_t> arrivals_;  // ServerReport's; nothing where updates come together
   Clock::duration busy_{};
   std::vector<Clock::time_point> mark_times_;  // by mark: when the last part has passed it
+  bool has_lost_ = false;                      // workers
   Keeper keeper_;
   ServerReport before_;
+  KeptSteps* kept_steps_ = nullptr;  // null: nobody goes back
   ServerTraces* const traces_;
   Clock::time_point arrival_;  // of what is served
 };

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -115,6 +116,42 @@ absl::Status ShardCore::Take(const State& state) {
     next_marks_[part] = static_cast<int32_t>(next - plan_.marks.begin());
   }
   return absl::OkStatus();
+}
+
+void ShardCore::TakeCopies(SnapshotStore copies) {
+  copies_ = std::move(copies);
+  for (int32_t mark = 0; mark < static_cast<int32_t>(lacking_.size()); ++mark) {
+    lacking_[mark] = static_cast<int32_t>(std::count_if(
+        next_marks_.begin(), next_marks_.end(), [mark](int32_t next) { return next <= mark; }));
+  }
+}
+
+absl::StatusOr<State> ShardStateOf(absl::Span<const int32_t> left, int32_t workers, State state) {
+  State of_left;
+  for (const State::Entry& entry : state.entries()) {
+    const bool is_by_worker = entry.name == "applied" || entry.name == "pulled_clocks";
+    if (!is_by_worker) {
+      if (const auto* floats = std::get_if<std::vector<float>>(&entry.value)) {
+        of_left.AddFloats(entry.name, *floats);
+      } else if (const auto* integers = std::get_if<std::vector<int64_t>>(&entry.value)) {
+        of_left.AddIntegers(entry.name, *integers);
+      } else {
+        of_left.AddInteger(entry.name, std::get<int64_t>(entry.value));
+      }
+      continue;
+    }
+    const auto* rows = std::get_if<std::vector<int64_t>>(&entry.value);
+    if (rows == nullptr || workers <= 0 || rows->size() % workers != 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the shard's state: \"", entry.name, "\" is not of ", workers, " workers"));
+    }
+    const size_t width = rows->size() / workers;
+    std::vector<int64_t> kept;
+    for (const int32_t rank : left)
+      kept.insert(kept.end(), rows->begin() + rank * width, rows->begin() + (rank + 1) * width);
+    of_left.AddIntegers(entry.name, kept);
+  }
+  return of_left;
 }
 
 }  // namespace ringmaster

@@ -32,7 +32,7 @@ namespace {
 
 // A line feed that a transfer as text would change.
 constexpr absl::string_view kMagic = "RMCKPT\r\n";
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 constexpr size_t kChecksumBytes = sizeof(uint64_t);
 // Magic, version and length.
 constexpr size_t kPrefixBytes = 8 + sizeof(uint32_t) + sizeof(uint64_t);
@@ -107,7 +107,7 @@ absl::Status AddValue(const State::Value& value, Sink* sink) {
 // All between the prefix and the checksum.
 absl::Status AddBody(const Checkpoint& checkpoint, Sink* sink) {
   const CheckpointHeader& header = checkpoint.header;
-  RM_RETURN_IF_ERROR(AddNumber(header.run, sink));
+  RM_RETURN_IF_ERROR(AddText(header.run, sink));
   RM_RETURN_IF_ERROR(AddNumber(header.inputs, sink));
   RM_RETURN_IF_ERROR(AddNumber(header.writer, sink));
   RM_RETURN_IF_ERROR(AddNumber(header.step, sink));
@@ -201,7 +201,7 @@ absl::StatusOr<Checkpoint> ParseBody(absl::string_view body) {
   Source source(body);
   Checkpoint checkpoint;
   CheckpointHeader& header = checkpoint.header;
-  RM_RETURN_IF_ERROR(source.Take(&header.run));
+  RM_RETURN_IF_ERROR(source.TakeText(&header.run));
   RM_RETURN_IF_ERROR(source.Take(&header.inputs));
   RM_RETURN_IF_ERROR(source.Take(&header.writer));
   RM_RETURN_IF_ERROR(source.Take(&header.step));

@@ -12,7 +12,7 @@ namespace ringmaster {
 
 // Whose a checkpoint is, and of which moment.
 struct CheckpointHeader {
-  uint64_t run = 0;     // fingerprint of what the run was told
+  std::string run;      // what the run was told, in the words of who writes and reads it
   uint64_t inputs = 0;  // fingerprint of what the node has read: weights, layout, data
   uint64_t writer = 0;  // the same in all files that processes of one run have written
   std::string node;     // "worker/0"

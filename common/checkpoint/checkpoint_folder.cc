@@ -35,11 +35,12 @@ std::optional<int64_t> StepOf(const fs::path& folder) {
   return step;
 }
 
-absl::Status CheckHeader(const CheckpointHeader& header, const CheckpointHeader& expected) {
+absl::Status CheckHeader(const CheckpointHeader& header, const CheckpointHeader& expected,
+                         const CheckpointOwner& owner) {
   if (header.run != expected.run) {
-    return absl::FailedPreconditionError(absl::StrFormat(
-        "it is of another run, whose spec has the fingerprint %016x, expected %016x", header.run,
-        expected.run));
+    return absl::FailedPreconditionError(
+        absl::StrCat("it is of another run", owner.difference ? ": " : "",
+                     owner.difference ? owner.difference(header.run) : ""));
   }
   if (header.node != expected.node || header.step != expected.step ||
       header.nodes != expected.nodes) {
@@ -61,8 +62,8 @@ absl::Status CheckWhole(const std::string& folder, int64_t step, const Checkpoin
     expected.node = node;
     expected.nodes = static_cast<int32_t>(owner.nodes.size());
     expected.step = step;
-    RM_RETURN_IF_ERROR(
-        Annotate(CheckHeader(checkpoint.header, expected), absl::StrCat("checkpoint ", path)));
+    RM_RETURN_IF_ERROR(Annotate(CheckHeader(checkpoint.header, expected, owner),
+                                absl::StrCat("checkpoint ", path)));
     if (!writer.has_value()) writer = checkpoint.header.writer;
     if (*writer != checkpoint.header.writer) {
       return absl::FailedPreconditionError(absl::StrCat(

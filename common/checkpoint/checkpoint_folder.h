@@ -2,6 +2,7 @@
 #define RINGMASTER_COMMON_CHECKPOINT_CHECKPOINT_FOLDER_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,8 +16,10 @@ namespace ringmaster {
 
 // Whose checkpoints are looked for.
 struct CheckpointOwner {
-  uint64_t run = 0;                // CheckpointHeader's
+  std::string run;                 // CheckpointHeader's
   std::vector<std::string> nodes;  // all of the run: "worker/0", "server/0"
+  // In words, how another run differs from this one. Absent: nobody can say.
+  std::function<std::string(const std::string& run)> difference;
 };
 
 // FOLDER/step-000000300, and in it worker-0.rmck.

@@ -17,7 +17,7 @@ namespace ringmaster {
 // Where the nodes of a process keep their checkpoints.
 struct CheckpointPlace {
   std::string folder;  // exists
-  uint64_t run = 0;    // CheckpointHeader's
+  std::string run;     // CheckpointHeader's
   uint64_t inputs = 0;
   uint64_t writer = 0;
   std::vector<std::string> nodes;  // all of the run

@@ -56,6 +56,8 @@ void KeepOpenFields(const ArmInfo& arm, const RunSpec& base, RunSpec* spec) {
     if (IsSet(base, path)) open.add_paths(std::string(path));
   }
   FieldMaskUtil::MergeMessageTo(base, open, FieldMaskUtil::MergeOptions(), spec);
+  if (base.strategy().on_failure() != StrategySpec::ON_FAILURE_UNSET)
+    spec->mutable_strategy()->set_on_failure(base.strategy().on_failure());
   if (spec->strategy().launch() != LAUNCH_MODE_UNSET) return;
   const bool is_asked = base.strategy().launch() != LAUNCH_MODE_UNSET;
   spec->mutable_strategy()->set_launch(is_asked ? base.strategy().launch() : PROCESSES);
@@ -102,7 +104,7 @@ absl::Status ChooseCodec(absl::string_view name, absl::string_view codec, const 
 
 // Whether some arm leaves the field open: an option of arms, and no part of what tells them apart.
 bool IsOpenSomewhere(absl::string_view field) {
-  if (field == "strategy.launch") return true;
+  if (field == "strategy.launch" || field == "strategy.on_failure") return true;
   return std::any_of(Arms().begin(), Arms().end(), [field](const ArmInfo& arm) {
     const std::vector<absl::string_view> open = absl::StrSplit(arm.open_fields, ',');
     // Of an open message every field is.

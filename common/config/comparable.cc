@@ -117,4 +117,11 @@ absl::Status CheckComparable(const RunSpec& a, const RunSpec& b) {
       "\"; only strategy and codec may differ, so run both with one value"));
 }
 
+std::string DifferenceText(const RunSpec& there, const RunSpec& here) {
+  const auto difference = FirstDifference(there, here, "");
+  if (!difference.has_value()) return "";
+  return absl::StrCat(difference->path, " is ", difference->a, " there and ", difference->b,
+                      " here");
+}
+
 }  // namespace ringmaster

@@ -1,6 +1,8 @@
 #ifndef RINGMASTER_COMMON_CONFIG_COMPARABLE_H_
 #define RINGMASTER_COMMON_CONFIG_COMPARABLE_H_
 
+#include <string>
+
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "proto/run_spec.pb.h"
@@ -21,6 +23,10 @@ bool IsTunable(absl::string_view field);
 // FailedPrecondition names the first field that differs, with both values. Symmetric but for the
 // order in the text. Pure, thread-safe.
 absl::Status CheckComparable(const RunSpec& a, const RunSpec& b);
+
+// The first field in which two resolved specs differ, with both values: "training.seed is 7 there
+// and 99 here". Empty: they are equal. Pure, thread-safe.
+std::string DifferenceText(const RunSpec& there, const RunSpec& here);
 
 }  // namespace ringmaster
 

@@ -1,6 +1,7 @@
 #include "common/config/describe.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -61,6 +62,16 @@ int64_t ClaimedLots(const RunSpec& resolved) {
   return resolved.training().steps() * resolved.training().workers();
 }
 
+bool GoesOn(const RunSpec& resolved) {
+  return resolved.strategy().on_failure() == StrategySpec::CONTINUE;
+}
+
+bool PushesSayLots(const RunSpec& resolved) {
+  const SchemeTraits traits = TraitsOf(resolved);
+  return GoesOn(resolved) && traits.work == Work::kClaimed && traits.servers > 0 &&
+         traits.local_steps == 0;
+}
+
 bool IsScored(const RunSpec& resolved) {
   return TraitsOf(resolved).replicas != Replicas::kIndependent &&
          !resolved.training().has_emulated_compute();
@@ -82,7 +93,9 @@ int64_t MarkCopies(const RunSpec& resolved) {
 
 int32_t MarkHolders(const RunSpec& resolved) {
   const SchemeTraits traits = TraitsOf(resolved);
-  return traits.marks_are_averages ? traits.workers : 1;
+  const bool each = traits.marks_are_averages ||
+                    (MayReform(resolved) && traits.weights == WeightHolder::kWorkers);
+  return each ? traits.workers : 1;
 }
 
 std::vector<SampleMark> SampleMarks(const RunSpec& resolved) {
@@ -115,6 +128,82 @@ absl::Status CheckMarkCopies(const RunSpec& resolved, int64_t parameters) {
                    " marks, and limits.mark_copies_bytes = ", limit, " has room for ", fit,
                    "; use --evaluate-every ", every, fit == 0 ? " (only at the end)" : " or more",
                    ", or --set limits.mark_copies_bytes=", copies * bytes));
+}
+
+bool MayReform(const RunSpec& resolved) {
+  return resolved.strategy().on_failure() == StrategySpec::REFORM;
+}
+
+absl::StatusOr<RunSpec> ReformedSpec(const RunSpec& resolved, absl::Span<const int32_t> left) {
+  const int64_t samples = GlobalBatch(resolved);
+  const auto workers = static_cast<int64_t>(left.size());
+  if (workers == 0 || samples % workers != 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "training.batch_per_worker = ", resolved.training().batch_per_worker(),
+        ": the global batch of ", samples, " samples cannot be shared evenly by the ", workers,
+        " workers that are left when one is lost; expected a multiple of ",
+        std::max<int64_t>(1, workers), " in all (workers * batch_per_worker * accumulate)"));
+  }
+  RunSpec spec = resolved;
+  TrainingSpec* const training = spec.mutable_training();
+  const int64_t share = samples / workers;
+  int64_t accumulate = training->accumulate();
+  while (share % accumulate != 0) ++accumulate;
+  training->set_workers(static_cast<int32_t>(workers));
+  training->set_accumulate(static_cast<int32_t>(accumulate));
+  training->set_batch_per_worker(static_cast<int32_t>(share / accumulate));
+  if (training->has_emulated_compute()) {
+    // It is of one batch, and larger ones take longer.
+    EmulatedComputeSpec* const emulated = training->mutable_emulated_compute();
+    emulated->set_milliseconds(emulated->milliseconds() * training->batch_per_worker() /
+                               resolved.training().batch_per_worker());
+  }
+  training->clear_slowdowns();
+  for (const SlowdownSpec& slow : resolved.training().slowdowns()) {
+    SlowdownSpec kept = slow;
+    kept.clear_ranks();
+    for (const int32_t rank : slow.ranks()) {
+      const auto found = std::find(left.begin(), left.end(), rank);
+      if (found != left.end()) kept.add_ranks(static_cast<int32_t>(found - left.begin()));
+    }
+    if (kept.ranks_size() > 0) *training->add_slowdowns() = kept;
+  }
+  return spec;
+}
+
+absl::StatusOr<RunSpec> WithoutOneWorker(const RunSpec& resolved) {
+  const SchemeTraits traits = TraitsOf(resolved);
+  const auto refuse = [](absl::string_view why) {
+    return absl::InvalidArgumentError(absl::StrCat("strategy.on_failure = REFORM: ", why));
+  };
+  if (!traits.may_reform) {
+    return refuse(absl::StrCat(
+        "strategy \"", StrategyName(resolved.strategy()),
+        "\", set as it is, has state that is lost with a process; use all_reduce with a collective "
+        "of ours, or a parameter_server with BSP and a server apart, or ABORT, with "
+        "training.checkpoint_every_steps and --resume"));
+  }
+  if (traits.processes < 2)
+    return refuse("all workers live in one process, or there is one; use PROCESSES and 2 or more");
+  if (resolved.has_evaluation()) return refuse("an evaluation trains nothing; leave it out");
+  const OutputSpec& output = resolved.output();
+  if (!output.dump_batches().empty() || !output.dump_gradients().empty()) {
+    return refuse(
+        "what output.dump_batches and output.dump_gradients write would be lost with a "
+        "process; leave them out");
+  }
+  const NetworkSpec& network = resolved.transport().network();
+  if (network.nodes_size() > 0 || network.links_size() > 0 || network.has_racks()) {
+    return refuse(
+        "transport.network names nodes, links or racks, and those left are numbered "
+        "anew; use a network that is the same for all");
+  }
+  std::vector<int32_t> left(resolved.training().workers() - 1);
+  std::iota(left.begin(), left.end(), 0);
+  absl::StatusOr<RunSpec> spec = ReformedSpec(resolved, left);
+  if (!spec.ok()) return refuse(spec.status().message());
+  spec->mutable_strategy()->set_on_failure(StrategySpec::ABORT);
+  return spec;
 }
 
 std::optional<NodeAddress> ReadNodeName(absl::string_view text) {

@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 
 namespace ringmaster {
 
@@ -27,6 +29,13 @@ int64_t GlobalBatch(const TrainingSpec& training);
 // How many lots (common/control/dealing.h) the workers of the run claim, all together; 0: their
 // work is dealt.
 int64_t ClaimedLots(const RunSpec& resolved);
+
+// Whether the workers left go on where they are when one is lost (StrategySpec.on_failure).
+bool GoesOn(const RunSpec& resolved);
+
+// Whether a push says which lot its gradient is of, since the lots of a lost worker are dealt again
+// and servers drop what they have made updates of.
+bool PushesSayLots(const RunSpec& resolved);
 
 // Whether loss and accuracy are figures of the run: replicas that exchange nothing, and weights
 // that nothing has moved, have none worth one.
@@ -60,7 +69,7 @@ std::vector<SampleMark> SampleMarks(const RunSpec& resolved);
 int64_t MarkCopies(const RunSpec& resolved);
 
 // How many copies of the weights all processes together keep of a mark: one, or one of every worker
-// where the model is the average of them all. Pure.
+// where the model is the average of them all, or one of them may be lost. Pure.
 int32_t MarkHolders(const RunSpec& resolved);
 
 // What limits.mark_copies_bytes is where it is left out: 2 GiB.
@@ -70,6 +79,20 @@ inline constexpr int64_t kMarkCopiesBytesDefault = int64_t{2} << 30;
 // All processes of the run together keep each copy MarkHolders times. ResourceExhausted names how
 // many marks fit, and what to set.
 absl::Status CheckMarkCopies(const RunSpec& resolved, int64_t parameters);
+
+// Whether the run may go on when a process of it is lost (strategy.on_failure REFORM).
+bool MayReform(const RunSpec& resolved);
+
+// The resolved spec of a run that goes on with the workers `left` alone, ranks in ascending order,
+// which are numbered anew: its global batch, steps, marks and rates stay. A worker's batch grows,
+// and with it the time of an emulated one, or, where that is no whole number, the batches that it
+// adds up. InvalidArgument: the global batch cannot be shared so. Pure.
+absl::StatusOr<RunSpec> ReformedSpec(const RunSpec& resolved, absl::Span<const int32_t> left);
+
+// The resolved spec, which asks for that, once a worker is lost, whichever it is; no further one
+// may be (ABORT). InvalidArgument: what it asks for cannot be had; why not, and what else helps.
+// Pure.
+absl::StatusOr<RunSpec> WithoutOneWorker(const RunSpec& resolved);
 
 // "worker/2" or "server/0", apart.
 struct NodeAddress {

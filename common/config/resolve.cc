@@ -177,6 +177,8 @@ void ResolveTransport(LaunchMode launch, TransportSpec* transport) {
   RM_DEFAULT_NAME(transport, listen_address, "127.0.0.1");
   RM_DEFAULT_NAME(transport, wait, "sleep");
   RM_DEFAULT(transport, allow_remote, false);
+  // Said or left out, it is one spec.
+  if (transport->security() == "token") transport->clear_security();
   if (transport->has_network()) ResolveNetwork(transport->mutable_network());
 }
 

@@ -8,9 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
-#include "common/base/host_port.h"
 #include "common/base/known_words.h"
 #include "common/base/problems.h"
+#include "common/base/status_macros.h"
 #include "common/codec/codec.h"
 #include "common/config/check_codec_memory.h"
 #include "common/config/check_codec_options.h"
@@ -18,6 +18,7 @@
 #include "common/config/describe.h"
 #include "common/config/validate_emulation.h"
 #include "common/config/validate_optimizer.h"
+#include "common/config/validate_security.h"
 #include "common/params/param_layout.h"
 #include "common/scheme/registry.h"
 
@@ -358,19 +359,8 @@ bool CheckTransport(const RunSpec& spec, const KnownNames& known, Problems* prob
   }
   CheckWait(transport, problems);
   problems->Range<int64_t>("transport.segment_bytes", transport.segment_bytes(), 4096, 256 << 20);
-  const std::string& address = transport.listen_address();
-  if (!IsNumericAddress(WithoutBrackets(address))) {
-    problems->AddName("transport.listen_address", address,
-                      "expected a numeric address without a port, for example 127.0.0.1 or ::1");
-    return false;
-  }
-  const bool loopback = IsLoopback(WithoutBrackets(address));
-  if (!loopback && !transport.allow_remote()) {
-    problems->AddName(
-        "transport.listen_address", address,
-        "other machines can reach it; use 127.0.0.1, or say transport.allow_remote=true");
-  }
-  return loopback;
+  return CheckSecurity({transport.security(), transport.listen_address(), TraitsOf(spec).engine},
+                       problems);
 }
 
 void CheckCheckpoints(const TrainingSpec& training, const OutputSpec& output, Problems* problems) {
@@ -489,7 +479,10 @@ absl::Status Validate(const RunSpec& resolved, const KnownNames& known) {
   CheckEvaluation(resolved, &problems);
   CheckTuning(resolved.tuning(), &problems);
   CheckLimits(resolved.limits(), &problems);
-  return problems.ToStatus();
+  if (!MayReform(resolved)) return problems.ToStatus();
+  RM_RETURN_IF_ERROR(problems.ToStatus());
+  RM_ASSIGN_OR_RETURN(const RunSpec without_one, WithoutOneWorker(resolved));
+  return Annotate(Validate(without_one, known), "on_failure = REFORM: without one worker");
 }
 
 }  // namespace ringmaster

@@ -60,7 +60,7 @@ absl::Status CheckIsReached(const Join& join, const Join& other) {
                   : "on another machine",
       ", from where loopback is not reached; set transport.listen_address to an address that the "
       "others reach, or to "
-      "0.0.0.0, and transport.allow_remote=true"));
+      "0.0.0.0, and --tls DIR or --insecure"));
 }
 
 }  // namespace

@@ -12,9 +12,11 @@ absl::Status ClientCore::OnMessage(const ToProcess& message) {
     case ToProcess::kWelcome:
       welcome_ = message.welcome();
       welcomed_ = true;
+      noted_ = false;
       break;
     case ToProcess::kRelease:
       released_.insert(message.release().barrier());
+      lost_when_released_ = lost_;
       break;
     case ToProcess::kLots: {
       const Lots& lots = message.lots();
@@ -29,6 +31,18 @@ absl::Status ClientCore::OnMessage(const ToProcess& message) {
     case ToProcess::kNoted:
       noted_ = true;
       break;
+    case ToProcess::kRegroup:
+      epoch_ = message.regroup().epoch();
+      why_it_regroups_ = StatusOf(message.regroup().why());
+      released_.clear();
+      lots_.clear();
+      break;
+    case ToProcess::kLost:
+      for (const NodeName& node : message.lost().nodes()) {
+        if (!node.server()) lost_.insert(node.index());
+      }
+      break;
+    case ToProcess::kChallenge:
     case ToProcess::KIND_NOT_SET:
       break;
   }

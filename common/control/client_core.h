@@ -13,8 +13,8 @@
 namespace ringmaster {
 
 // What a process makes of the coordinator's messages and of a stream that ends: whether it is a
-// member, which barriers are open, and how the run ends for it. The first end counts, whether a
-// failure or the goodbye. Pure. Not thread-safe.
+// member, which barriers are open, whether its group is formed anew, and how the run ends for it.
+// The first end counts, whether a failure or the goodbye. Pure. Not thread-safe.
 class ClientCore {
  public:
   // Returns the failure by which this message has ended the run, which is to be told once; OK: it
@@ -38,6 +38,9 @@ class ClientCore {
   bool IsReleased(const std::string& barrier) const { return released_.count(barrier) > 0; }
   void Pass(const std::string& barrier) { released_.erase(barrier); }
 
+  // The workers that were lost when the last barrier was released.
+  const std::set<int32_t>& lost_when_released() const { return lost_when_released_; }
+
   // Takes the answer to a question of `rank` for lots; none yet: nullopt. After ForgetLots it is
   // always that no lot is left.
   std::optional<LotClaim> TakeLots(int32_t rank);
@@ -53,8 +56,14 @@ class ClientCore {
   // Whether this process has been welcomed and its run has failed, of which the coordinator wants
   // to hear its last words, and nobody is known to have got them, or to be gone.
   bool owes_words() const { return welcomed_ && !status_.ok() && !noted_ && !ended_; }
-  // Constant once welcomed().
+  // To the last formation.
   const Welcome& welcome() const { return welcome_; }
+  // The number of the formation that it is to get ready for, or is in.
+  int32_t epoch() const { return epoch_; }
+  // A process is lost, and this one is not in a formation again yet: it waits for nobody.
+  bool regroups() const { return epoch_ > welcome_.epoch(); }
+  // Why; REQUIRES: regroups().
+  const absl::Status& why_it_regroups() const { return why_it_regroups_; }
   // How the run has failed for this process; OK: it has not.
   const absl::Status& status() const { return status_; }
 
@@ -70,7 +79,11 @@ class ClientCore {
   bool noted_ = false;
   bool ended_ = false;  // the stream has
   Welcome welcome_;
+  int32_t epoch_ = 0;
+  absl::Status why_it_regroups_;
   std::set<std::string> released_;
+  std::set<int32_t> lost_;  // workers
+  std::set<int32_t> lost_when_released_;
   std::map<int32_t, LotClaim> lots_;  // answers that nobody has taken, by rank
   std::set<int32_t> forgotten_;
   absl::Status status_;

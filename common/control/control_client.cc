@@ -2,6 +2,7 @@
 
 #include <grpcpp/create_channel_posix.h>
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/security/credentials.h>
 
 #include <algorithm>
 #include <memory>
@@ -16,10 +17,13 @@
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/control/client_core.h"
+#include "common/control/control_tls.h"
 #include "common/control/failures.h"
+#include "common/control/joins.h"
 #include "common/control/last_words.h"
 #include "common/control/reach.h"
 #include "common/machine/processes.h"
+#include "common/security/challenge.h"
 #include "common/transport/socket.h"
 #include "proto/control.grpc.pb.h"
 
@@ -27,6 +31,10 @@ namespace ringmaster {
 namespace {
 
 constexpr absl::Duration kTryAgain = absl::Milliseconds(200);
+// How long a failure of this process waits for the coordinator's word of it: that may be that
+// another process is lost, of which it hears later.
+constexpr absl::Duration kVerdictLimit = absl::Seconds(2);
+constexpr absl::Duration kLossVerdictLimit = absl::Seconds(60);
 
 // Peers cannot connect to every address: the one that this process has towards the coordinator
 // takes its place. Where that is loopback, the coordinator, which is on the same machine, may know
@@ -58,15 +66,19 @@ bool StaysHere(int socket) {
 
 class ControlClientImpl : public ControlClient {
  public:
-  ControlClientImpl(const HostPort& endpoint, std::function<void(const absl::Status&)> on_abort,
+  ControlClientImpl(const HostPort& endpoint, const JobCredentials& credentials,
+                    std::function<void(const absl::Status&)> on_abort,
                     std::function<Heartbeat()> heartbeat, absl::Duration heartbeat_period,
-                    EndRequest* ends, std::function<LastWords()> last_words)
+                    EndRequest* ends, std::function<LastWords()> last_words,
+                    std::function<void(const ToProcess&)> on_loss)
       : endpoint_(endpoint),
+        credentials_(credentials),
         on_abort_(std::move(on_abort)),
         heartbeat_(std::move(heartbeat)),
         heartbeat_period_(heartbeat_period),
         ends_(ends),
-        last_words_(std::move(last_words)) {}
+        last_words_(std::move(last_words)),
+        on_loss_(std::move(on_loss)) {}
 
   ~ControlClientImpl() override {
     if (ends_ != nullptr) ends_->Listen(nullptr);
@@ -99,7 +111,7 @@ class ControlClientImpl : public ControlClient {
       RM_ASSIGN_OR_RETURN(Fd socket, ReachCoordinator(endpoint_, deadline));
       RM_RETURN_IF_ERROR(FillDataEndpoint(socket.get(), &join));
       is_here_ = StaysHere(socket.get());
-      Converse(std::move(socket), join);
+      RM_RETURN_IF_ERROR(Converse(std::move(socket), join, deadline));
       RM_ASSIGN_OR_RETURN(const bool answered, AwaitAnswer(deadline));
       if (answered) break;
       // Whoever listens there hung up: a run that is just ending, perhaps.
@@ -115,11 +127,30 @@ class ControlClientImpl : public ControlClient {
       return core_.welcomed() || !core_.status().ok();
     };
     changed_.AwaitUntil(&mutex_, MonotonicTime::InfiniteFuture(), decided);
+    welcome_ = core_.welcome();
     return core_.status();
   }
 
-  const Welcome& welcome() const override ABSL_NO_THREAD_SAFETY_ANALYSIS {
-    return core_.welcome();  // constant since Join
+  const Welcome& welcome() const override { return welcome_; }
+
+  int32_t epoch() override {
+    absl::MutexLock lock(&mutex_);
+    return core_.epoch();
+  }
+
+  absl::StatusOr<bool> AwaitFormation(const Ready& ready) override {
+    FromProcess message;
+    *message.mutable_ready() = ready;
+    Send(message);
+    absl::MutexLock lock(&mutex_);
+    const auto decided = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+      return !core_.status().ok() || core_.epoch() != ready.epoch() || !core_.regroups();
+    };
+    changed_.AwaitUntil(&mutex_, MonotonicTime::InfiniteFuture(), decided);
+    if (!core_.status().ok()) return core_.status();
+    if (core_.regroups()) return false;
+    welcome_ = core_.welcome();
+    return true;
   }
 
   absl::Status Barrier(absl::string_view name) override {
@@ -129,13 +160,13 @@ class ControlClientImpl : public ControlClient {
     absl::MutexLock lock(&mutex_);
     const std::string key(name);
     const auto released = [this, &key]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-      return !core_.status().ok() || core_.IsReleased(key);
+      return !EndOfWaits().ok() || core_.IsReleased(key);
     };
     // A peer that never comes is the coordinator's to notice: its heartbeats end, or its own waits
     // do.
     mutex_.Await(absl::Condition(&released));
     core_.Pass(key);
-    return core_.status();
+    return EndOfWaits();
   }
 
   void AskForLots(int32_t rank, int32_t count) override {
@@ -149,12 +180,12 @@ class ControlClientImpl : public ControlClient {
     std::optional<LotClaim> claim;
     absl::MutexLock lock(&mutex_);
     const auto answered = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      if (!core_.status().ok()) return true;
+      if (!EndOfWaits().ok()) return true;
       claim = core_.TakeLots(rank);
       return claim.has_value();
     };
     changed_.AwaitUntil(&mutex_, MonotonicTime::InfiniteFuture(), answered);
-    if (!core_.status().ok()) return core_.status();
+    if (!claim.has_value()) return EndOfWaits();
     return *claim;
   }
 
@@ -164,16 +195,32 @@ class ControlClientImpl : public ControlClient {
     changed_.SignalAll();
   }
 
+  void SettleLots(int32_t rank, int64_t count) override {
+    FromProcess message;
+    message.mutable_lots_wanted()->set_rank(rank);
+    message.mutable_lots_wanted()->set_applied_below(count);
+    Send(message);
+  }
+
+  std::vector<int32_t> LostWorkers() override {
+    absl::MutexLock lock(&mutex_);
+    return {core_.lost_when_released().begin(), core_.lost_when_released().end()};
+  }
+
   void Fail(const absl::Status& why) override {
     FromProcess message;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (core_.regroups()) return;  // what follows from that is no failure of this process
+    }
     *message.mutable_failure() = FailureOf(why);
     Send(message);
     SayLastWords();
     // The run's status comes back as an abort; it may name a better cause than this process saw.
     absl::MutexLock lock(&mutex_);
-    const auto failed = [this]()
-                            ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return !core_.status().ok(); };
-    changed_.AwaitUntil(&mutex_, MonotonicNow() + absl::Seconds(2), failed);
+    const auto failed = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return !EndOfWaits().ok(); };
+    const absl::Duration limit = on_loss_ == nullptr ? kVerdictLimit : kLossVerdictLimit;
+    changed_.AwaitUntil(&mutex_, MonotonicNow() + limit, failed);
   }
 
   absl::Status Finish(const ProcessReport& report) override {
@@ -182,20 +229,26 @@ class ControlClientImpl : public ControlClient {
     Send(message);
     absl::MutexLock lock(&mutex_);
     const auto over = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-      return core_.goodbye() || !core_.status().ok();
+      return core_.goodbye() || !EndOfWaits().ok();
     };
     mutex_.Await(absl::Condition(&over));
-    return core_.status();
+    return EndOfWaits();
   }
 
   absl::Status status() override {
     absl::MutexLock lock(&mutex_);
-    return core_.status();
+    return EndOfWaits();
   }
 
  private:
-  // Starts a conversation over a connected socket.
-  void Converse(Fd socket, const ringmaster::Join& join) {
+  // What ends a wait.
+  absl::Status EndOfWaits() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    if (!core_.status().ok() || !core_.regroups()) return core_.status();
+    return core_.why_it_regroups();
+  }
+
+  // Starts a conversation with whoever is at the other end of a connected socket.
+  absl::Status Converse(Fd socket, const ringmaster::Join& join, MonotonicTime deadline) {
     grpc::ChannelArguments arguments;
     // A coordinator whose machine vanishes sends no word of it: unanswered pings do. On this
     // machine its end breaks the connection, and pings would only find that it is suspended.
@@ -204,15 +257,38 @@ class ControlClientImpl : public ControlClient {
       arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
       arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
     }
-    const std::shared_ptr<grpc::Channel> channel =
-        grpc::CreateCustomInsecureChannelFromFd(endpoint_.ToString(), socket.Release(), arguments);
+    std::shared_ptr<grpc::Channel> channel;
+    if (credentials_.tls == nullptr) {
+      channel = grpc::CreateCustomInsecureChannelFromFd(endpoint_.ToString(), socket.Release(),
+                                                        arguments);
+    } else {
+      RM_ASSIGN_OR_RETURN(channel, SecureChannel(std::move(socket), arguments, deadline));
+    }
     stub_ = Control::NewStub(channel);
     context_ = std::make_unique<grpc::ClientContext>();
     stream_ = stub_->Attend(context_.get());
+    candidate_.emplace(credentials_.token, FreshNonce());
     FromProcess message;
-    *message.mutable_join() = join;
+    *message.mutable_hello() = candidate_->hello();
     Send(message);
-    reader_ = std::thread([this] { Read(); });
+    reader_ = std::thread([this, join] { Read(join); });
+    return absl::OkStatus();
+  }
+
+  // gRPC speaks TLS over sockets that it has connected itself: to the address that was found.
+  absl::StatusOr<std::shared_ptr<grpc::Channel>> SecureChannel(Fd socket,
+                                                               grpc::ChannelArguments arguments,
+                                                               MonotonicTime deadline) {
+    RM_ASSIGN_OR_RETURN(const SocketAddress other, SocketAddress::OfOtherEnd(socket.get()));
+    const std::string host = endpoint_.host.empty() ? other.ToHostPort().host : endpoint_.host;
+    RM_RETURN_IF_ERROR(Annotate(TryTls(credentials_.tls, std::move(socket), host, deadline),
+                                absl::StrCat("the coordinator at ", endpoint_.ToString())));
+    arguments.SetSslTargetNameOverride(host);
+    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+    const JobCertificates& own = credentials_.tls->certificates();
+    return grpc::CreateCustomChannel(
+        absl::StrCat(other.family() == AF_INET6 ? "ipv6:" : "ipv4:", other.ToHostPort().ToString()),
+        grpc::SslCredentials({own.authority, own.key, own.certificate}), arguments);
   }
 
   // Whether the coordinator has let this process in, with a refusal as status; false: it has ended
@@ -233,7 +309,7 @@ class ControlClientImpl : public ControlClient {
                      core_.hung_up() ? "stayed" : "answered", " there by the deadline",
                      holder.empty() ? "" : absl::StrCat(": ", holder, " listens there"),
                      "; end the other program or give another port, or see whether rank 0 is "
-                     "suspended or has no descriptors left"));
+                     "suspended, has no descriptors left, or speaks TLS where this rank does not"));
   }
 
   void HangUp() {
@@ -251,15 +327,58 @@ class ControlClientImpl : public ControlClient {
     stream_->Write(message);  // a broken stream is the reader's to report
   }
 
-  void Read() {
+  // Answers the coordinator's challenge. Where that does not prove the token, the coordinator is
+  // told which rank it is that turns away, and no more.
+  absl::Status Answer(const Challenge& challenge, ringmaster::Join join) {
+    const absl::Status proved = candidate_->OnChallenge(challenge, &join);
+    FromProcess message;
+    if (proved.ok()) {
+      *message.mutable_join() = join;
+    } else {
+      message.mutable_join()->set_process(join.process());
+      message.mutable_join()->set_processes(join.processes());
+    }
+    Send(message);
+    return proved;
+  }
+
+  void Read(const ringmaster::Join& join) {
+    bool is_answered = false;
+    absl::Status stranger;  // not OK: what the coordinator says counts for nothing
     ToProcess message;
-    while (stream_->Read(&message)) {
-      Tell([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return core_.OnMessage(message); });
+    while (stranger.ok() && stream_->Read(&message)) {
+      if (message.has_challenge() && !is_answered) {
+        is_answered = true;
+        stranger = Answer(message.challenge(), join);
+        // It hears of it before this end hangs up.
+        if (!stranger.ok()) stream_->Read(&message);
+        continue;
+      }
+      // Before the challenge a refusal alone makes sense.
+      if (!is_answered && !message.has_abort())
+        stranger = absl::UnavailableError("whoever answers there is no coordinator of ours");
+      if (stranger.ok()) Hear(message);
+    }
+    if (!stranger.ok()) {
+      ToProcess refusal;
+      *refusal.mutable_abort() = FailureOf(stranger);
+      Tell([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return core_.OnMessage(refusal); });
+      return;
     }
     const absl::Status lost = absl::UnavailableError(
         absl::StrCat("the coordinator at ", endpoint_.ToString(), " is gone",
                      is_here_ ? "" : ", or has been suspended for over 20 s"));
     Tell([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return core_.OnStreamEnd(lost); });
+  }
+
+  // A message of the coordinator's.
+  void Hear(const ToProcess& message) {
+    Tell([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      // Of a run that ends later others than these words count.
+      if (message.has_regroup()) words_asked_ = false;
+      return core_.OnMessage(message);
+    });
+    if (on_loss_ != nullptr && (message.has_regroup() || message.has_lost())) on_loss_(message);
   }
 
   // Brings the core an event, which may end the run, and tells who waits for what it changes.
@@ -303,13 +422,16 @@ class ControlClientImpl : public ControlClient {
   }
 
   const HostPort endpoint_;
+  const JobCredentials credentials_;
   bool is_here_ = false;  // the coordinator is on this machine; constant once joined
   const std::function<void(const absl::Status&)> on_abort_;
   const std::function<Heartbeat()> heartbeat_;
   const absl::Duration heartbeat_period_;
-  EndRequest* const ends_;                       // null: nobody asks
-  const std::function<LastWords()> last_words_;  // null: there are none
+  EndRequest* const ends_;                               // null: nobody asks
+  const std::function<LastWords()> last_words_;          // null: there are none
+  const std::function<void(const ToProcess&)> on_loss_;  // null: nobody asks
 
+  std::optional<TokenCandidate> candidate_;  // of the conversation
   std::unique_ptr<Control::Stub> stub_;
   std::unique_ptr<grpc::ClientContext> context_;
   std::unique_ptr<grpc::ClientReaderWriter<FromProcess, ToProcess>> stream_;
@@ -319,6 +441,7 @@ class ControlClientImpl : public ControlClient {
   MonotonicCondVar changed_;  // signalled when the core has changed
   ClientCore core_ ABSL_GUARDED_BY(mutex_);
   bool words_asked_ ABSL_GUARDED_BY(mutex_) = false;
+  Welcome welcome_;  // of the thread that waits for it
 
   std::thread reader_;
   std::thread pulse_;
@@ -327,12 +450,13 @@ class ControlClientImpl : public ControlClient {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ControlClient>> ControlClient::Attend(
-    const HostPort& endpoint, const Join& join, MonotonicTime deadline,
-    std::function<void(const absl::Status&)> on_abort, std::function<Heartbeat()> heartbeat,
-    absl::Duration heartbeat_period, EndRequest* ends, std::function<LastWords()> last_words) {
-  auto client =
-      std::make_unique<ControlClientImpl>(endpoint, std::move(on_abort), std::move(heartbeat),
-                                          heartbeat_period, ends, std::move(last_words));
+    const HostPort& endpoint, const JobCredentials& credentials, const Join& join,
+    MonotonicTime deadline, std::function<void(const absl::Status&)> on_abort,
+    std::function<Heartbeat()> heartbeat, absl::Duration heartbeat_period, EndRequest* ends,
+    std::function<LastWords()> last_words, std::function<void(const ToProcess&)> on_loss) {
+  auto client = std::make_unique<ControlClientImpl>(endpoint, credentials, std::move(on_abort),
+                                                    std::move(heartbeat), heartbeat_period, ends,
+                                                    std::move(last_words), std::move(on_loss));
   RM_RETURN_IF_ERROR(client->Join(join, deadline));
   return client;
 }

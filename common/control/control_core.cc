@@ -1,11 +1,13 @@
 #include "common/control/control_core.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/check.h"
 #include "common/base/host_port.h"
+#include "common/control/activity_text.h"
 #include "common/control/agreement.h"
 #include "common/control/failures.h"
 #include "common/control/joins.h"
@@ -29,32 +31,16 @@ bool MayBeAConsequence(const absl::Status& status) {
 
 bool HasWorkers(const Join& join) { return !join.kernel_target().empty(); }
 
-std::string Where(const ProcessState& state) {
-  return absl::StrCat(state.nodes, " (pid ", state.pid, ") at step=", state.last.step(),
-                      " phase=", state.last.phase().empty() ? "start" : state.last.phase());
-}
-
 }  // namespace
 
 ControlCore::ControlCore(const ControlRules& rules, MonotonicTime started, Witness* witness)
-    : rules_(rules),
-      started_(started),
-      witness_(*witness),
-      judge_(rules.waits),
-      members_(rules.processes) {
+    : rules_(rules), started_(started), witness_(*witness), members_(rules.processes) {
+  judge_.emplace(rules.waits);
   wake_ = NextWake(started);
   if (rules_.claims.ranks > 0) dealer_.emplace(rules_.claims);
 }
 
 absl::Status ControlCore::CheckJoin(const Join& join) const {
-  if (join.token() != rules_.token) {
-    return absl::PermissionDeniedError(
-        "the rank's token is not the coordinator's: it belongs to another job, or differs in spec "
-        "or flags, which "
-        "stand in "
-        "for a token that is not set; give every rank the same RINGMASTER_TOKEN, or the same spec "
-        "and flags");
-  }
   if (join.process() < 0 || join.process() >= rules_.processes ||
       join.processes() != rules_.processes) {
     return absl::InvalidArgumentError(
@@ -78,14 +64,17 @@ absl::Status ControlCore::CheckJoin(const Join& join) const {
   return absl::OkStatus();
 }
 
+void ControlCore::OnStranger(const Join& join, const absl::Status& why) {
+  const bool is_rank = join.process() >= 0 && join.process() < rules_.processes;
+  if (is_rank && !members_[join.process()].state.joined)
+    members_[join.process()].trace.refused = std::string(why.message());
+}
+
 absl::Status ControlCore::OnJoin(const Join& join, MonotonicTime now, Actions* actions) {
   if (absl::Status fits = CheckJoin(join); !fits.ok()) {
-    const bool is_rank = join.process() >= 0 && join.process() < rules_.processes;
-    if (is_rank && !members_[join.process()].state.joined) {
-      members_[join.process()].trace.refused = std::string(fits.message());
-    }
-    // A process of this run that does not fit ends it; a stranger is only turned away.
-    if (!absl::IsPermissionDenied(fits) && !absl::IsAlreadyExists(fits)) Abort(fits, actions);
+    OnStranger(join, fits);
+    // A process of this run that does not fit ends it; a second one of a rank is only turned away.
+    if (!absl::IsAlreadyExists(fits)) Abort(fits, actions);
     return fits;
   }
   Member& member = members_[join.process()];
@@ -106,24 +95,27 @@ absl::Status ControlCore::OnJoin(const Join& join, MonotonicTime now, Actions* a
 // Everybody is here: compares what must be equal and tells all who is where.
 void ControlCore::Form(MonotonicTime now, Actions* actions) {
   std::vector<Join> joins;
-  for (const Member& member : members_) {
-    Join& join = joins.emplace_back(member.join);
+  for (Member& member : members_) {
     // Of a process of this machine that listens everywhere and came by loopback: the address by
     // which others come here.
-    auto endpoint = HostPort::Parse(join.data_endpoint());
-    if (!endpoint.ok() || !IsWildcard(endpoint->host)) continue;
-    endpoint->host = witness_.ReachedAt(endpoint->host);
-    join.set_data_endpoint(endpoint->ToString());
+    auto endpoint = HostPort::Parse(member.join.data_endpoint());
+    if (endpoint.ok() && IsWildcard(endpoint->host)) {
+      endpoint->host = witness_.ReachedAt(endpoint->host);
+      member.join.set_data_endpoint(endpoint->ToString());
+    }
+    for (const NodeName& node : member.join.nodes()) member.first_names.push_back(NameOf(node));
+    joins.push_back(member.join);
   }
   if (const absl::Status agrees = CheckAgreement(joins); !agrees.ok())
     return Abort(agrees, actions);
   is_formed_ = true;
+  formed_at_ = now;
   ToProcess message;
   for (const Join& join : joins) {
     ProcessEntry* entry = message.mutable_welcome()->add_processes();
     entry->set_data_endpoint(join.data_endpoint());
     *entry->mutable_nodes() = join.nodes();
-    for (const NodeName& node : join.nodes()) judge_.Add(node, join.pid(), SinceStart(now));
+    for (const NodeName& node : join.nodes()) judge_->Add(node, join.pid(), SinceStart(now));
   }
   judged_at_ = now;
   Broadcast(message, actions);
@@ -134,16 +126,26 @@ void ControlCore::OnMessage(int32_t process, const FromProcess& message, Monoton
   Member& member = members_[process];
   RM_CHECK(member.is_attached);
   if (message.has_last_words()) return Hear(process, message.last_words(), actions);
-  if (is_over()) return;
+  if (is_over() || member.state.lost) return;
   member.heard = now;
+  // What is still on its way of a formation that has ended.
+  const bool is_late = regroups_since_.has_value() && !message.has_heartbeat() &&
+                       !message.has_failure() && !message.has_ready();
+  if (is_late) return;
   switch (message.kind_case()) {
     case FromProcess::kHeartbeat:
       member.state.last = message.heartbeat();
-      for (const NodeActivity& node : message.heartbeat().nodes())
-        judge_.Heard(node, SinceStart(now));
+      for (NodeActivity node : message.heartbeat().nodes()) {
+        // Who is kept waiting for lots of others waits for these workers.
+        const bool is_kept = !node.node().server() && dealer_.has_value() &&
+                             dealer_->IsKeptWaiting(node.node().index());
+        if (is_kept && node.state() == NodeActivity::PAUSED)
+          node.set_state(NodeActivity::AT_BARRIER);
+        judge_->Heard(node, SinceStart(now));
+      }
       break;
     case FromProcess::kArrive:
-      Arrive(process, message.arrive().barrier(), actions);
+      Arrive(process, message.arrive().barrier(), now, actions);
       break;
     case FromProcess::kLotsWanted:
       DealLots(process, message.lots_wanted(), actions);
@@ -153,17 +155,21 @@ void ControlCore::OnMessage(int32_t process, const FromProcess& message, Monoton
       const absl::Status why = StatusOf(message.failure());
       if (why.ok() || AnyLost()) break;
       if (MayBeAConsequence(why)) {
-        Suspect(why, now);
+        if (!regroups_since_.has_value()) Suspect(why, now);
       } else {
         Abort(why, actions);
       }
       break;
     }
+    case FromProcess::kReady:
+      GetReady(&member, message.ready(), now, actions);
+      break;
     case FromProcess::kResult:
       Finish(&member, message.result(), now, actions);
       break;
     case FromProcess::kLastWords:
     case FromProcess::kJoin:
+    case FromProcess::kHello:
     case FromProcess::KIND_NOT_SET:
       break;
   }
@@ -187,7 +193,7 @@ bool ControlCore::has_last_words() const {
   if (!is_over()) return false;
   if (!is_formed_ || failure_.ok()) return true;
   return std::none_of(members_.begin(), members_.end(), [this](const Member& member) {
-    return member.is_attached && is_silent(member);
+    return member.is_attached && !member.state.lost && is_silent(member);
   });
 }
 
@@ -211,7 +217,7 @@ LastWords ControlCore::LastReportOf(const Member& member, MonotonicTime now) con
   for (const NodeActivity& activity : member.state.last.nodes()) {
     NodeLastWords* node = words.add_nodes();
     *node->mutable_activity() = activity;
-    node->set_since_seconds(absl::ToDoubleSeconds(judge_.StillOf(activity.node())));
+    node->set_since_seconds(absl::ToDoubleSeconds(judge_->StillOf(activity.node())));
   }
   return CheckLastWords(words, member.join).ok() ? words : LastWords();
 }
@@ -224,18 +230,30 @@ std::string ControlCore::WhySilent(const Member& member) const {
   return absl::StrCat("it did not answer within ", absl::FormatDuration(kLastWordsLimit));
 }
 
-void ControlCore::Arrive(int32_t process, const std::string& barrier, Actions* actions) {
+void ControlCore::Arrive(int32_t process, const std::string& barrier, MonotonicTime now,
+                         Actions* actions) {
   // Before the welcome it is unknown who has workers, and nobody has a reason to come.
   if (!is_formed_) return;
-  std::set<int32_t>& arrived = arrived_[barrier];
-  arrived.insert(process);
+  arrived_[barrier].insert(process);
+  ReleaseIfAllCame(barrier, now, actions);
+}
+
+void ControlCore::ReleaseIfAllCame(const std::string& barrier, MonotonicTime now,
+                                   Actions* actions) {
+  const std::set<int32_t>& arrived = arrived_[barrier];
   for (int32_t i = 0; i < rules_.processes; ++i) {
-    if (HasWorkers(members_[i].join) && arrived.count(i) == 0) return;
+    if (members_[i].state.lost || !HasWorkers(members_[i].join)) continue;
+    if (arrived.count(i) == 0) return;
   }
-  arrived_.erase(barrier);
+  if (barrier == rules_.losses.goes_on_until) goes_on_ = false;
+  for (Lost& lost : losses_) {
+    if (std::exchange(lost.is_over, true)) continue;
+    lost.loss.set_recovery_seconds(absl::ToDoubleSeconds(now - lost.noticed));
+  }
   ToProcess release;
   release.mutable_release()->set_barrier(barrier);
   Broadcast(release, actions);
+  arrived_.erase(barrier);
 }
 
 void ControlCore::DealLots(int32_t process, const LotsWanted& wanted, Actions* actions) {
@@ -243,19 +261,43 @@ void ControlCore::DealLots(int32_t process, const LotsWanted& wanted, Actions* a
   const bool is_its_worker = std::any_of(nodes.begin(), nodes.end(), [&](const NodeName& node) {
     return !node.server() && node.index() == wanted.rank();
   });
-  const absl::StatusOr<LotClaim> claim =
-      !is_its_worker || !is_formed_ || !dealer_.has_value()
-          ? absl::InvalidArgumentError(absl::StrCat(
-                "rank ", process, " asks for lots of worker/", wanted.rank(),
-                ": expected of a worker of its own, in a run that is formed and claims its work"))
-          : dealer_->Ask(wanted.rank(), wanted.count());
-  if (!claim.ok()) return Abort(claim.status(), actions);
-  ControlAction& answer = actions->emplace_back();
-  answer.to = {process};
-  Lots* lots = answer.message.mutable_lots();
-  lots->set_rank(claim->rank);
-  lots->set_first(claim->first);
-  lots->set_count(claim->count);
+  if (!is_its_worker || !is_formed_ || !dealer_.has_value()) {
+    return Abort(
+        absl::InvalidArgumentError(absl::StrCat(
+            "rank ", process, " asks for lots of worker/", wanted.rank(),
+            ": expected of a worker of its own, in a run that is formed and claims its work")),
+        actions);
+  }
+  if (wanted.has_applied_below()) {
+    const absl::Status settled = dealer_->Settle(wanted.rank(), wanted.applied_below());
+    if (!settled.ok()) return Abort(settled, actions);
+  }
+  if (!wanted.has_applied_below() || wanted.count() != 0) {
+    const absl::StatusOr<LotClaim> claim = dealer_->Ask(wanted.rank(), wanted.count());
+    if (!claim.ok()) return Abort(claim.status(), actions);
+    if (!claim->waits) SendLots(*claim, actions);
+  }
+  AnswerQuestions(actions);
+}
+
+void ControlCore::AnswerQuestions(Actions* actions) {
+  while (const std::optional<LotClaim> claim = dealer_->TakeAnswer()) SendLots(*claim, actions);
+}
+
+void ControlCore::SendLots(const LotClaim& claim, Actions* actions) const {
+  for (int32_t process = 0; process < rules_.processes; ++process) {
+    const google::protobuf::RepeatedPtrField<NodeName>& nodes = members_[process].join.nodes();
+    const bool has_it = std::any_of(nodes.begin(), nodes.end(), [&](const NodeName& node) {
+      return !node.server() && node.index() == claim.rank;
+    });
+    if (!has_it || !members_[process].is_attached) continue;
+    ControlAction& answer = actions->emplace_back();
+    answer.to = {process};
+    Lots* lots = answer.message.mutable_lots();
+    lots->set_rank(claim.rank);
+    lots->set_first(claim.first);
+    lots->set_count(claim.count);
+  }
 }
 
 void ControlCore::Finish(Member* member, const ProcessReport& report, MonotonicTime now,
@@ -263,8 +305,13 @@ void ControlCore::Finish(Member* member, const ProcessReport& report, MonotonicT
   if (member->state.finished) return;
   member->report = report;
   member->state.finished = true;
-  for (const NodeName& node : member->join.nodes()) judge_.Finished(node, SinceStart(now));
-  if (++finished_ < rules_.processes) return;
+  for (const NodeName& node : member->join.nodes()) judge_->Finished(node, SinceStart(now));
+  ++finished_;
+  SayGoodbyeIfOver(actions);
+}
+
+void ControlCore::SayGoodbyeIfOver(Actions* actions) {
+  if (!is_over()) return;
   ToProcess goodbye;
   goodbye.mutable_goodbye();
   Broadcast(goodbye, actions);
@@ -275,25 +322,12 @@ void ControlCore::OnStreamEnd(int32_t process, MonotonicTime now) {
   RM_CHECK(member.is_attached);
   member.is_attached = false;
   // The stream breaks a moment before the process's end can be seen.
-  if (member.state.finished) return;
+  if (member.state.finished || member.state.lost) return;
   member.lost = now;
   wake_ = now;
 }
 
 void ControlCore::NoteStarted(int32_t process, int64_t pid) { members_[process].trace.pid = pid; }
-
-void ControlCore::NoteEnd(int32_t process, const std::string& name, const std::string& how,
-                          Actions* actions) {
-  Member& member = members_[process];
-  member.end = how;
-  if (member.state.finished) return;
-  if (member.state.joined) return Abort(Died(member, how), actions);
-  const std::string memory = witness_.KilledForMemory(how);
-  Abort(absl::UnavailableError(absl::StrCat(name, " (rank ", process, ") ended with ", how,
-                                            " before it joined", memory.empty() ? "" : "; ", memory,
-                                            "; what it said stands above")),
-        actions);
-}
 
 void ControlCore::Abort(const absl::Status& why, Actions* actions) {
   if (is_over()) return;
@@ -313,7 +347,7 @@ void ControlCore::Suspect(const absl::Status& why, MonotonicTime now) {
 void ControlCore::Broadcast(const ToProcess& message, Actions* actions) const {
   ControlAction& action = actions->emplace_back();
   for (int32_t i = 0; i < rules_.processes; ++i) {
-    if (members_[i].is_attached) action.to.push_back(i);
+    if (members_[i].is_attached && !members_[i].state.lost) action.to.push_back(i);
   }
   action.message = message;
 }
@@ -325,25 +359,21 @@ void ControlCore::OnTime(MonotonicTime now, Actions* actions) {
 
 void ControlCore::Judge(MonotonicTime now, Actions* actions) {
   // Nothing else may explain the run's end before a death does.
-  if (AnyLost()) return JudgeDeaths(now, actions);
+  if (AnyLost()) JudgeDeaths(now, actions);
+  if (is_over() || AnyLost()) return;
+  if (regroups_since_.has_value() && now - *regroups_since_ >= rules_.losses.reform_limit) {
+    return Abort(
+        absl::DeadlineExceededError(absl::StrCat(
+            NotReady(), ": not ready for a new formation within ",
+            absl::FormatDuration(rules_.losses.reform_limit), " after a process was lost")),
+        actions);
+  }
   if (!suspected_.ok() && now - suspected_at_ >= rules_.settle_time)
     return Abort(suspected_, actions);
   if (is_formed_) {
     JudgeMembers(now, actions);
   } else {
     JudgeJoining(now, actions);
-  }
-}
-
-// Ends the run for the first process that has died, once it is known why or nobody can say any
-// more.
-void ControlCore::JudgeDeaths(MonotonicTime now, Actions* actions) {
-  for (Member& member : members_) {
-    if (!member.is_lost()) continue;
-    const std::string how = witness_.HowItEnded(member.join);
-    if (!how.empty()) member.end = how;
-    if (!how.empty() || now - member.lost >= rules_.cause_time)
-      return Abort(Died(member, how), actions);
   }
 }
 
@@ -359,13 +389,15 @@ void ControlCore::JudgeJoining(MonotonicTime now, Actions* actions) {
 }
 
 void ControlCore::JudgeMembers(MonotonicTime now, Actions* actions) {
-  for (const Member& member : members_) {
-    if (member.state.finished) continue;
-    if (now - member.heard >= rules_.silence_limit) return Abort(Silent(member), actions);
+  for (Member& member : members_) {
+    if (member.state.finished || member.state.lost) continue;
+    if (now - member.heard < rules_.silence_limit) continue;
+    Lose(&member, Silent(member), now, now, actions);
+    if (is_over()) return;
   }
-  if (now - judged_at_ < kJudgePeriod) return;
+  if (regroups_since_.has_value() || now - judged_at_ < kJudgePeriod) return;
   judged_at_ = now;
-  if (const absl::Status waits = judge_.Judge(); !waits.ok()) Abort(waits, actions);
+  if (const absl::Status waits = judge_->Judge(); !waits.ok()) Abort(waits, actions);
 }
 
 MonotonicTime ControlCore::NextWake(MonotonicTime now) const {
@@ -377,10 +409,14 @@ MonotonicTime ControlCore::NextWake(MonotonicTime now) const {
     return std::min(wake, now + kLookPeriod);
   }
   if (!suspected_.ok()) wake = suspected_at_ + rules_.settle_time;
+  if (regroups_since_.has_value())
+    wake = std::min(wake, *regroups_since_ + rules_.losses.reform_limit);
   if (is_formed_) {
     for (const Member& member : members_) {
-      if (!member.state.finished) wake = std::min(wake, member.heard + rules_.silence_limit);
+      if (member.state.finished || member.state.lost) continue;
+      wake = std::min(wake, member.heard + rules_.silence_limit);
     }
+    if (regroups_since_.has_value()) return wake;
     return std::min(wake, judged_at_ + kJudgePeriod);
   }
   if (rules_.starting_limit > absl::ZeroDuration()) wake = std::min(wake, now + kLookPeriod);
@@ -397,7 +433,9 @@ absl::StatusOr<std::vector<ProcessReport>> ControlCore::Result() const {
   RM_CHECK(is_over());
   if (!failure_.ok()) return failure_;
   std::vector<ProcessReport> reports;
-  for (const Member& member : members_) reports.push_back(member.report);
+  for (const Member& member : members_) {
+    if (!member.state.lost) reports.push_back(member.report);
+  }
   return reports;
 }
 
@@ -405,36 +443,6 @@ std::vector<ProcessState> ControlCore::Processes() const {
   std::vector<ProcessState> states;
   for (const Member& member : members_) states.push_back(member.state);
   return states;
-}
-
-// `how`: as the process has ended, as far as that is known; empty: not at all.
-absl::Status ControlCore::Died(const Member& member, const std::string& how) const {
-  const std::string memory = witness_.KilledForMemory(how);
-  std::string text =
-      absl::StrCat(Where(member.state), ": the process ended before its work was done");
-  if (!how.empty()) {
-    absl::StrAppend(&text, ", with ", how);
-  } else if (witness_.IsThere(member.join)) {
-    text =
-        absl::StrCat(Where(member.state), ": its connection broke, and the process is still there");
-  } else {
-    absl::StrAppend(&text, "; whoever started it knows its exit code or signal");
-  }
-  return absl::UnavailableError(absl::StrCat(text, memory.empty() ? "" : "; ", memory));
-}
-
-// What a member that says nothing is accused of, and what to do.
-absl::Status ControlCore::Silent(const Member& member) const {
-  const std::string why = witness_.IsSuspended(member.join)
-                              ? absl::StrCat(
-                                    "the process is suspended: a signal (SIGSTOP, Ctrl-Z) has "
-                                    "stopped it, and nobody has let it go "
-                                    "on (kill -CONT ",
-                                    member.state.pid, ")")
-                              : "the process hangs or its machine is gone";
-  return absl::DeadlineExceededError(absl::StrCat(Where(member.state), ": no heartbeat for ",
-                                                  absl::FormatDuration(rules_.silence_limit), "; ",
-                                                  why, judge_.Meanwhile({})));
 }
 
 absl::Status ControlCore::Missing() const {

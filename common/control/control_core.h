@@ -2,6 +2,7 @@
 #define RINGMASTER_COMMON_CONTROL_CONTROL_CORE_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -21,9 +22,22 @@
 
 namespace ringmaster {
 
+// What the loss of a process of a formed run leads to.
+enum class AfterLoss { kAbort, kContinue, kReform };
+
+struct LossRules {
+  AfterLoss then = AfterLoss::kAbort;
+  // Whether the run can go on with these nodes; the status says why not. Pure. Absent: it can.
+  std::function<absl::Status(const std::vector<NodeName>& left)> can_go_on;
+  // For all that are left to get ready for a new formation.
+  absl::Duration reform_limit = absl::InfiniteDuration();
+  // Those left go on where they are until this barrier has been released: what a process has to do
+  // then nobody does in its place. Empty: to the end.
+  std::string goes_on_until;
+};
+
 // Who belongs to a run, and how long its processes may take.
 struct ControlRules {
-  std::string token;
   uint64_t spec_fingerprint = 0;
   int32_t processes = 0;
   absl::Duration join_limit;  // for all processes to join
@@ -38,14 +52,16 @@ struct ControlRules {
   // So may what a process died of, above all where somebody calls NoteEnd for each that has ended.
   absl::Duration cause_time = absl::Milliseconds(300);
   ClaimRules claims;  // where work is claimed; no ranks: it is dealt, and nobody asks
+  LossRules losses;
 };
 
 // What is known of one process, for progress lines and error texts.
 struct ProcessState {
   bool joined = false;
   bool finished = false;
+  bool lost = false;  // the run goes on without it
   int64_t pid = 0;
-  std::string nodes;  // "worker/1+server/1"
+  std::string nodes;  // "worker/1+server/1", in the formation that it is in, or was in last
   Heartbeat last;
 };
 
@@ -60,6 +76,15 @@ struct ControlAction {
 // joins and who is turned away, when a barrier opens, how long anything may take, which failure is
 // the run's, and when the run is over.
 //
+// Where a loss leads to a new formation (LossRules), a process that is lost is out: if it is still
+// there it hears that the run has ended for it. The others are told to stop. Failures that they
+// report until they are ready are consequences. Once all are ready the newest step that each of
+// them can go on from is chosen, the workers are numbered anew in their order, and all are welcomed
+// to it. Of a further loss meanwhile the same follows once more.
+//
+// Where those left go on where they are, they are told who is lost (Lost). Barriers and the end no
+// longer wait for it, and its lots are dealt again.
+//
 // An event is a call. It comes with the moment `now`, which is never before that of an earlier
 // event, and appends what is to be sent to `actions`, in order. Deterministic, given the events and
 // the witness's answers. Not thread-safe.
@@ -70,11 +95,15 @@ class ControlCore {
   // Joining is counted from `started`. `witness` outlives the core.
   ControlCore(const ControlRules& rules, MonotonicTime started, Witness* witness);
 
-  // A process wants to join. OK: it is a member, its Admitted is the first action, and with the
-  // last one all are welcomed. Otherwise the status is its answer: PermissionDenied (another job's
-  // token) and AlreadyExists (the rank is taken) turn a stranger away, all other errors end the
-  // run, or say with what it has ended.
+  // A process that has proved the job's token wants to join. OK: it is a member, its Admitted is
+  // the first action, and with the last one all are welcomed. Otherwise the status is its answer:
+  // AlreadyExists (the rank is taken) turns a stranger away, all other errors end the run, or say
+  // with what it has ended.
   absl::Status OnJoin(const Join& join, MonotonicTime now, Actions* actions);
+
+  // A process wanted to join and was turned away, as `why` says, for it has not proved the token:
+  // who misses that rank in the end is told.
+  void OnStranger(const Join& join, const absl::Status& why);
 
   // REQUIRES, both: `process` is a member whose stream stands. Of the messages of a run that is
   // over only last words count.
@@ -88,9 +117,10 @@ class ControlCore {
   // process < processes.
   void NoteStarted(int32_t process, int64_t pid);
 
-  // The process, called `name`, has ended as `how` says ("signal 9 (Killed)"): the run has failed
-  // unless its work was done.
-  void NoteEnd(int32_t process, const std::string& name, const std::string& how, Actions* actions);
+  // The process, called `name`, has ended as `how` says ("signal 9 (Killed)"): unless its work was
+  // done it is lost.
+  void NoteEnd(int32_t process, const std::string& name, const std::string& how, MonotonicTime now,
+               Actions* actions);
 
   // Ends the run with `why`, unless it is over. REQUIRES: `why` is an error.
   void Abort(const absl::Status& why, Actions* actions);
@@ -100,10 +130,15 @@ class ControlCore {
 
   // All processes have sent their results, or the run has failed. From then on nothing changes any
   // more.
-  bool is_over() const { return !failure_.ok() || finished_ == rules_.processes; }
+  bool is_over() const { return !failure_.ok() || finished_ == rules_.processes - lost_; }
 
-  // Every process's report by index, or the run's first failure. REQUIRES: is_over().
+  // The reports of all processes that were not lost, by index, or the run's first failure.
+  // REQUIRES: is_over().
   absl::StatusOr<std::vector<ProcessReport>> Result() const;
+
+  // The processes that were lost in the run, which went on, in order. Times count from the moment
+  // when all had joined; losses of training are not known here.
+  std::vector<Loss> Losses() const;
 
   std::vector<ProcessState> Processes() const;
 
@@ -121,10 +156,12 @@ class ControlCore {
   struct Member {
     ProcessState state;
     Join join;
+    std::vector<std::string> first_names;  // of its nodes, in the run's first formation
     ProcessReport report;
-    RankTrace trace;           // before it joins
-    bool is_attached = false;  // it has joined, and its stream stands
-    std::string end;           // how it has ended; empty: it has not, or nobody knows
+    RankTrace trace;             // before it joins
+    std::optional<Ready> ready;  // for the formation that is to come
+    bool is_attached = false;    // it has joined, and its stream stands
+    std::string end;             // how it has ended; empty: it has not, or nobody knows
     std::optional<LastWords> words;
     std::string unfit_words;  // why what it said is not kept; empty: it is, or it said nothing
     MonotonicTime heard;
@@ -133,10 +170,23 @@ class ControlCore {
     bool is_lost() const { return lost != MonotonicTime::InfiniteFuture(); }
   };
 
+  // A process that was lost in a run that went on.
+  struct Lost {
+    Loss loss;
+    MonotonicTime noticed;
+    bool is_over = false;  // all are in a step again
+  };
+
   absl::Status CheckJoin(const Join& join) const;
   void Form(MonotonicTime now, Actions* actions);
-  void Arrive(int32_t process, const std::string& barrier, Actions* actions);
+  void Arrive(int32_t process, const std::string& barrier, MonotonicTime now, Actions* actions);
+  // Releases the barrier, if all who are awaited have come.
+  void ReleaseIfAllCame(const std::string& barrier, MonotonicTime now, Actions* actions);
   void DealLots(int32_t process, const LotsWanted& wanted, Actions* actions);
+  void SendLots(const LotClaim& claim, Actions* actions) const;
+  // What questions for lots that waited are answered now.
+  void AnswerQuestions(Actions* actions);
+  void SayGoodbyeIfOver(Actions* actions);
   void Finish(Member* member, const ProcessReport& report, MonotonicTime now, Actions* actions);
   // Its last words, the first of which count.
   void Hear(int32_t process, const LastWords& words, Actions* actions);
@@ -151,6 +201,23 @@ class ControlCore {
   // What time decides.
   void Judge(MonotonicTime now, Actions* actions);
   void JudgeDeaths(MonotonicTime now, Actions* actions);
+  // A process of the formed run is lost since `noticed`, as `why` says: what follows is said by the
+  // rules.
+  void Lose(Member* member, const absl::Status& why, MonotonicTime noticed, MonotonicTime now,
+            Actions* actions);
+  // From here on the run has one process less.
+  void TakeOut(Member* member, const absl::Status& why, MonotonicTime noticed, Actions* actions);
+  // Has all that are left go on where they are.
+  void GoOn(const Member& lost, const absl::Status& why, MonotonicTime now, Actions* actions);
+  // Has all that are left stop, for a new formation.
+  void Regroup(const absl::Status& why, MonotonicTime now, Actions* actions);
+  void GetReady(Member* member, const Ready& ready, MonotonicTime now, Actions* actions);
+  // All are ready: welcomes them to the new formation.
+  void FormAnew(MonotonicTime now, Actions* actions);
+  // Whether the run may go on without it; why not.
+  absl::Status CanGoOnWithout(const Member& member) const;
+  // The names of those that are not ready yet.
+  std::string NotReady() const;
   void JudgeJoining(MonotonicTime now, Actions* actions);
   void JudgeMembers(MonotonicTime now, Actions* actions);
   // When Judge may decide something next, if no event comes before.
@@ -166,13 +233,19 @@ class ControlCore {
   const MonotonicTime started_;
   Witness& witness_;
 
-  WaitJudge judge_;
+  std::optional<WaitJudge> judge_;  // of this formation; always there
   MonotonicTime judged_at_;
   std::vector<Member> members_;        // by index
   std::optional<ClaimDealer> dealer_;  // absent: work is dealt
   int32_t joined_ = 0;
   int32_t finished_ = 0;
-  bool is_formed_ = false;                            // all have joined and agree
+  int32_t lost_ = 0;
+  bool is_formed_ = false;  // all have joined and agree
+  MonotonicTime formed_at_;
+  int32_t epoch_ = 0;                            // number of the formation, or of that to come
+  std::optional<MonotonicTime> regroups_since_;  // absent: no formation is to come
+  std::vector<Lost> losses_;
+  bool goes_on_ = true;  // rules_.losses.goes_on_until has not been released
   std::map<std::string, std::set<int32_t>> arrived_;  // by barrier, who waits for it
   absl::Status failure_;                              // OK: the run has not failed
   absl::Status suspected_;                            // OK: nothing is suspected

@@ -2,8 +2,11 @@
 #define RINGMASTER_COMMON_CONTROL_DEALING_H_
 
 #include <cstdint>
+#include <deque>
+#include <optional>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/check.h"
 
@@ -37,6 +40,7 @@ struct LotClaim {
   int32_t rank = 0;
   int64_t first = 0;
   int32_t count = 0;
+  bool waits = false;  // nobody knows yet: the answer comes later (ClaimDealer::TakeAnswer)
 };
 
 // The lots that are claimed in a run: `first` to `end` - 1, by ranks 0 to `ranks` - 1.
@@ -44,6 +48,9 @@ struct ClaimRules {
   int64_t first = 0;
   int64_t end = 0;
   int32_t ranks = 0;
+  // The lots of a rank that is lost are dealt again. Then no lot is known to be left for nobody
+  // before all that others have are settled.
+  bool deals_again = false;
 };
 
 // Deals lots to those who ask: each lot once, in ascending order. A rank's first claim is the lot
@@ -51,22 +58,57 @@ struct ClaimRules {
 // are as many lots as the rank wants, but no more than an even share of a quarter of what is left:
 // at the end nobody holds many while others have none.
 //
+// Where lots are dealt again, a rank's lots are open until they are settled: in the weights for
+// good, or in what is lost with it. Open lots of a lost rank come before all others.
+//
 // Pure. Not thread-safe.
 class ClaimDealer {
  public:
   // REQUIRES: ranks >= 1, a lot for each of them.
   explicit ClaimDealer(const ClaimRules& rules);
 
-  // `rank` asks for up to `wanted` lots. InvalidArgument: no such rank, or wanted < 1.
+  // `rank` asks for up to `wanted` lots. InvalidArgument: no such rank, wanted < 1, or, where lots
+  // are dealt again, it is lost or its last question is not answered.
   absl::StatusOr<LotClaim> Ask(int32_t rank, int32_t wanted);
 
+  // Where lots are dealt again, the rest; elsewhere none of it is called.
+
+  // The first `count` of the lots that `rank` was dealt, in the order in which it was, are settled.
+  // InvalidArgument: no such rank, or it was not dealt so many.
+  absl::Status Settle(int32_t rank, int64_t count);
+
+  // `rank` is lost: its open lots are dealt again, and nobody answers it. Returns how many there
+  // are. REQUIRES: it was not lost before.
+  int64_t Lose(int32_t rank);
+
+  // The next answer to a question that waited; nullopt: there is none yet. To be asked for until
+  // then after Ask, Settle and Lose.
+  std::optional<LotClaim> TakeAnswer();
+
+  // The question of `rank` is kept until lots of others are settled. False: no such rank.
+  bool IsKeptWaiting(int32_t rank) const {
+    return rank >= 0 && rank < rules_.ranks && ranks_[rank].wanted > 0;
+  }
+
   // Lots that nobody has.
-  int64_t left() const { return rules_.end - next_; }
+  int64_t left() const { return rules_.end - next_ + static_cast<int64_t>(returned_.size()); }
 
  private:
+  struct Rank {
+    bool began = false;  // it has its first lot
+    bool lost = false;
+    int32_t wanted = 0;        // of a question that waits; 0: none does
+    int64_t settled = 0;       // of the lots that it was dealt
+    std::deque<int64_t> open;  // the others, in that order
+  };
+  LotClaim Deal(int32_t rank, int32_t wanted);
+  LotClaim DealAgain(int32_t rank, int64_t count);
+  bool OthersHaveOpenLots(int32_t rank) const;
+
   const ClaimRules rules_;
-  int64_t next_ = 0;         // the first lot that is nobody's and no rank's first
-  std::vector<bool> began_;  // by rank: it has its first lot
+  int64_t next_ = 0;  // the first lot that is nobody's and no rank's first
+  std::vector<Rank> ranks_;
+  std::deque<int64_t> returned_;  // by lost ranks, ascending
 };
 
 }  // namespace ringmaster

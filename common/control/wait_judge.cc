@@ -78,6 +78,8 @@ void WaitJudge::Finished(const NodeName& node, absl::Duration now) {
   done.last.clear_awaited();
 }
 
+void WaitJudge::Forget(const NodeName& node) { nodes_.erase(NameOf(node)); }
+
 bool WaitJudge::Waits(const Node& node) {
   return node.last.state() == NodeActivity::WAITS ||
          node.last.state() == NodeActivity::AT_BARRIER || node.last.state() == NodeActivity::DONE;

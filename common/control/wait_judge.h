@@ -53,6 +53,9 @@ class WaitJudge {
   // The node's process has sent its result.
   void Finished(const NodeName& node, absl::Duration now);
 
+  // The node's process is lost, and nobody waits for it.
+  void Forget(const NodeName& node);
+
   // DeadlineExceeded: a wait that must not go on, and why. To be asked again and again, several
   // times in limits.wait: it remembers until when each wait had an excuse.
   absl::Status Judge();

@@ -8,7 +8,7 @@ namespace ringmaster {
 namespace {
 
 constexpr int64_t kVersions = int64_t{1} << 40;
-constexpr int64_t kMissingSteps = int64_t{1} << 22;
+constexpr int64_t kMissingSteps = kPushLotsMax;
 
 }  // namespace
 
@@ -51,14 +51,17 @@ int64_t EncodePullNote(const PullNote& note) {
 
 int64_t EncodePushNote(const PushNote& note) {
   RM_CHECK(note.read_version >= 0 && note.read_version < kVersions);
-  RM_CHECK(note.missing_steps >= 0 && note.missing_steps < kMissingSteps);
-  return note.read_version + kVersions * (note.missing_steps + (note.late ? kMissingSteps : 0));
+  RM_CHECK(note.missing_steps == 0 || note.lot == 0);
+  const int64_t steps_or_lot = note.missing_steps + note.lot;
+  RM_CHECK(steps_or_lot >= 0 && steps_or_lot < kMissingSteps);
+  return note.read_version + kVersions * (steps_or_lot + (note.late ? kMissingSteps : 0));
 }
 
 PushNote DecodePushNote(int64_t note) {
   PushNote push;
   push.read_version = note % kVersions;
   push.missing_steps = static_cast<int32_t>(note / kVersions % kMissingSteps);
+  push.lot = push.missing_steps;
   push.late = note / kVersions / kMissingSteps > 0;
   return push;
 }

@@ -44,6 +44,9 @@ struct PullNote {
 int64_t EncodePullNote(const PullNote& note);
 PullNote DecodePullNote(int64_t note);
 
+// As many lots as a push's note can tell apart.
+inline constexpr int64_t kPushLotsMax = int64_t{1} << 22;
+
 // What a push says in its note.
 struct PushNote {
   // updates of the part in the weights that it was computed from; below 2^40
@@ -51,6 +54,10 @@ struct PushNote {
   // Where a push is how far its worker has come in several steps: how many steps fewer it has made,
   // since it drained; below 2^22.
   int32_t missing_steps = 0;
+  // Where lots of a lost worker may be dealt again: the lot that the gradient is of; below
+  // kPushLotsMax. It is where missing_steps are elsewhere: of the two one is 0, and both read the
+  // same.
+  int32_t lot = 0;
   // It is of a step whose update of this part was in those weights already: it comes too late.
   bool late = false;
 };

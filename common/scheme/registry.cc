@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/exchange/parts.h"
 #include "common/scheme/all_reduce/all_reduce.h"
 #include "common/scheme/delayed/delayed.h"
 #include "common/scheme/elastic/elastic.h"
@@ -45,6 +46,47 @@ void CheckWork(const RunSpec& resolved, Problems* problems) {
   problems->Add("output.dump_batches", resolved.output().dump_batches(),
                 "a file of batches has as many rows as there are steps, and workers that claim "
                 "their work make unlike numbers of them; leave it out, or set strategy.work=DEALT");
+}
+
+// What a run of the resolved strategy can do when a process of it is lost.
+StrategySpec::OnFailure WayToGoOn(int32_t workers, const StrategySpec& strategy) {
+  if (strategy.launch() == THREADS || workers < 2) return StrategySpec::ABORT;
+  const SchemeTraits traits = FindScheme(strategy)->traits(strategy, workers);
+  if (traits.may_continue) return StrategySpec::CONTINUE;
+  return traits.may_reform ? StrategySpec::REFORM : StrategySpec::ABORT;
+}
+
+// What a run needs whose workers go on without one that is lost.
+void CheckGoingOn(const RunSpec& resolved, Problems* problems) {
+  if (resolved.strategy().on_failure() != StrategySpec::CONTINUE) return;
+  const SchemeTraits traits = TraitsOf(resolved);
+  const auto refuse = [problems](absl::string_view why) {
+    problems->Add("strategy.on_failure", "CONTINUE", why);
+  };
+  if (!traits.may_continue) {
+    refuse(
+        "the others would wait for a lost worker for ever, or lack what it held; use "
+        "parameter_server with consistency ASYNCHRONOUS or SSP, or with backup_workers, each with "
+        "servers apart and without local_steps, or elastic with mode ASYNCHRONOUS; or ABORT");
+    return;
+  }
+  if (resolved.strategy().launch() == THREADS || traits.workers < 2)
+    refuse("nobody is left when the process is lost; use PROCESSES and 2 or more workers");
+  if (resolved.training().has_checkpoint_every_steps() || resolved.output().has_resume_step()) {
+    refuse(
+        "a checkpoint would lack what a lost worker had begun; leave "
+        "training.checkpoint_every_steps out, or use ABORT");
+  }
+  if (resolved.transport().has_network()) {
+    refuse(
+        "a shaped network is played by all processes together and does not outlive one; leave "
+        "transport.network out");
+  }
+  const int64_t lots = resolved.training().steps() * traits.workers;
+  if (traits.work == Work::kClaimed && lots > kPushLotsMax) {
+    refuse(absl::StrCat("of the ", lots, " lots (steps * workers) a push can tell ", kPushLotsMax,
+                        " apart; make fewer steps"));
+  }
 }
 
 }  // namespace
@@ -91,6 +133,8 @@ void ResolveStrategy(int32_t workers, StrategySpec* strategy) {
   if (FindScheme(*strategy) == nullptr) Choose(*kDefaultScheme, strategy);
   if (strategy->launch() == LAUNCH_MODE_UNSET) strategy->set_launch(PROCESSES);
   FindScheme(*strategy)->resolve(workers, strategy);
+  if (strategy->on_failure() == StrategySpec::GO_ON)
+    strategy->set_on_failure(WayToGoOn(workers, *strategy));
 }
 
 void CheckStrategy(const RunSpec& resolved, Problems* problems) {
@@ -101,6 +145,7 @@ void CheckStrategy(const RunSpec& resolved, Problems* problems) {
   }
   scheme->check(resolved, problems);
   CheckWork(resolved, problems);
+  CheckGoingOn(resolved, problems);
 }
 
 absl::StatusOr<RunTraffic> RunTrafficOf(const RunSpec& resolved, const ParamLayout& layout,

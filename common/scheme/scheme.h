@@ -91,6 +91,12 @@ struct SchemeTraits {
   int64_t synchronous_steps = 0;
   std::optional<GossipGraph> gossip;  // who averages with whom; absent: no worker has neighbours
 
+  // Failures.
+  // Whether the others may go on where they are when a worker is lost, and whether they may form a
+  // group anew (StrategySpec.on_failure).
+  bool may_continue = false;
+  bool may_reform = false;
+
   // Memory.
   // The model at a mark is the average of copies, one of every worker; else all together keep one.
   bool marks_are_averages = false;

@@ -7,6 +7,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
 #include "common/base/check.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
@@ -34,24 +35,28 @@ class AutoFabric : public Fabric {
                        MonotonicTime deadline) override {
     RM_CHECK(chosen_ == nullptr);
     RM_RETURN_IF_ERROR(CheckProcesses(processes, self));
-    const Membership membership = {
-        options_.name, options_.token, options_.segment_bytes, processes, self, [this] {
-          absl::MutexLock lock(&mutex_);
-          return aborted_;
-        }};
-    RM_ASSIGN_OR_RETURN(std::vector<Fd> sockets,
-                        JoinProcesses(listener_.fd.get(), membership, deadline));
+    const Membership membership = {options_.name,
+                                   options_.credentials,
+                                   options_.segment_bytes,
+                                   processes,
+                                   self,
+                                   /*stream_port=*/0,
+                                   [this] {
+                                     absl::MutexLock lock(&mutex_);
+                                     return aborted_;
+                                   }};
+    RM_ASSIGN_OR_RETURN(Joined joined, JoinProcesses(listener_.fd.get(), membership, deadline));
     // All who may come have come.
     Fd closed = std::move(listener_.fd);
-    const absl::Status one_host = ProveOneHost(sockets, membership, deadline);
+    const absl::Status one_host = ProveOneHost(absl::MakeSpan(joined.wires), membership, deadline);
     if (!one_host.ok() && !absl::IsFailedPrecondition(one_host)) return one_host;
     if (!one_host.ok())
       Log(LogLevel::kDebug, absl::StrCat("transport \"auto\" is tcp: ", one_host.message()));
     FabricOptions options = options_;
     options.name = one_host.ok() ? "shm" : "tcp";
     std::unique_ptr<Fabric> chosen =
-        one_host.ok() ? CreateShmFabricOver(options, endpoint_, std::move(sockets))
-                      : CreateTcpFabricOver(options, endpoint_, std::move(sockets));
+        one_host.ok() ? CreateShmFabricOver(options, endpoint_, std::move(joined.wires))
+                      : CreateTcpFabricOver(options, endpoint_, std::move(joined.wires));
     {
       absl::MutexLock lock(&mutex_);
       chosen_ = std::move(chosen);
@@ -77,6 +82,8 @@ class AutoFabric : public Fabric {
       aborted_ = why;
     }
   }
+
+  void Forget(int32_t process) override { chosen_->Forget(process); }
 
  private:
   const FabricOptions options_;

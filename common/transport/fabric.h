@@ -12,6 +12,7 @@
 #include "absl/types/span.h"
 #include "common/base/monotonic.h"
 #include "common/network/network_shape.h"
+#include "common/security/credentials.h"
 #include "common/tensor/tensor.h"
 #include "common/transport/transport.h"
 
@@ -21,13 +22,16 @@ namespace ringmaster {
 struct FabricOptions {
   std::string name;  // "grpc", "tcp", "shm", "inproc" or "auto"
   std::string listen_address =
-      "127.0.0.1";    // numeric, "[::1]:4000" or without port: then the system chooses one
-  std::string token;  // of the job: strange processes are turned away
+      "127.0.0.1";             // numeric, "[::1]:4000" or without port: then the system chooses one
+  JobCredentials credentials;  // of the job: strange processes are turned away
   // largest payload of a frame, a multiple of 4; the same in all processes
   int64_t segment_bytes = 1 << 20;
   std::string wait = "sleep";             // or "spin": waits look for a while before they sleep
   int64_t early_bytes_limit = 256 << 20;  // kept for receives not yet posted
   std::optional<NetworkShape> network;    // absent: as fast as the wire is
+  // A peer whose connection ends aborts nobody: what is sent to it or expected of it waits until it
+  // is forgotten (Fabric::Forget).
+  bool outlives_peers = false;
 };
 
 // One process of the run as its peers see it.
@@ -43,8 +47,8 @@ struct ProcessAddress {
 // Life: Create (listens) -> endpoint() -> Connect (all processes known) -> transport(node) ... ->
 // destruction, which ends all I/O threads within milliseconds, whatever the peers do. Connect is
 // called once; the rest is thread-safe. A peer whose connection ends aborts all nodes here with
-// Unavailable, which names the peer's nodes; what it sent last may be lost then, so processes leave
-// after a barrier.
+// Unavailable, which names the peer's nodes, unless FabricOptions.outlives_peers; what it sent last
+// may be lost then, so processes leave after a barrier.
 class Fabric {
  public:
   virtual ~Fabric() = default;
@@ -81,6 +85,14 @@ class Fabric {
 
   // Aborts the transports of all nodes that live here.
   virtual void Abort(const absl::Status& why) = 0;
+
+  // The other process `process` is lost, whatever its connection does, and the nodes here go on
+  // without its nodes. Operations with them end, now and later: sends as if their bytes had left,
+  // receives with Received.lost, or with Unavailable where they have no Received. What has arrived
+  // whole where it was expected stays; what came early is dropped. Memory that it has lent stays
+  // readable and may be returned. Nobody else is disturbed. After Connect. Any thread. A shaped
+  // network does not outlive a process: all nodes here are aborted.
+  virtual void Forget(int32_t process) = 0;
 };
 
 // The fabric that `options.name` names, listening. InvalidArgument: an unknown name, or limits that

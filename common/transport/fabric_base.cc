@@ -179,6 +179,23 @@ void FabricBase::AbortNodes() {
   if (connected_) OnAbort();
 }
 
+void FabricBase::ConnectionEnded(const absl::Status& why) {
+  if (options_.outlives_peers && absl::IsUnavailable(why)) {
+    absl::MutexLock lock(&abort_mutex_);
+    if (connected_) return;
+  }
+  Abort(why);
+}
+
+void FabricBase::Forget(int32_t process) {
+  RM_CHECK(process != self_ && process >= 0 && process < static_cast<int32_t>(processes_.size()));
+  for (auto& [id, node] : nodes_) {
+    for (const NodeId& lost : processes_[process].nodes) node->matcher().Forget(lost);
+  }
+  OnForget(process);
+  OnChange();
+}
+
 absl::StatusOr<bool> FabricBase::SendLocal(Node& to, const OutgoingMessage& message) {
   const int64_t total_bytes = message.payload.size();
   RM_ASSIGN_OR_RETURN(

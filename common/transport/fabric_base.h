@@ -59,6 +59,7 @@ class FabricBase : public Fabric {
   std::string name() const override { return options_.name; }
   Transport& transport(NodeId node) override;
   void Abort(const absl::Status& why) override;
+  void Forget(int32_t process) override;
 
  protected:
   explicit FabricBase(const FabricOptions& options);
@@ -80,6 +81,14 @@ class FabricBase : public Fabric {
 
   // The nodes are aborted: drop what is queued. Any thread; once, not before Connected.
   virtual void OnAbort() = 0;
+
+  // Process `process` is lost: end what is queued for it, and its connection. Any thread; not
+  // before Connected.
+  virtual void OnForget(int32_t process) = 0;
+
+  // A connection has ended or failed as `why` says: aborts the nodes, unless the options say that
+  // they outlive it. Any thread.
+  void ConnectionEnded(const absl::Status& why);
 
   // The matcher of `to`, who lives here, for what `from` sent. InvalidArgument: `from` does not
   // live in `process`, or `to` not here.

@@ -11,7 +11,7 @@
 namespace ringmaster {
 
 // Raised when frames or handshakes change, so that two builds never misread each other.
-inline constexpr uint32_t kWireVersion = 3;
+inline constexpr uint32_t kWireVersion = 4;
 
 // What stands before each segment on the wire.
 struct FrameHeader {

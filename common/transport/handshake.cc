@@ -4,9 +4,10 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
-#include <cstring>
 #include <deque>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -14,46 +15,80 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "common/base/host_port.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/base/system_error.h"
 #include "common/transport/fabric_base.h"
-#include "common/transport/frame.h"
+#include "common/transport/introduction.h"
+#include "common/transport/socket.h"
 
 namespace ringmaster {
 namespace {
 
-constexpr char kHelloMagic[8] = {'R', 'M', 'H', 'E', 'L', 'L', 'O', '1'};
-constexpr char kAnswerMagic[8] = {'R', 'M', 'A', 'N', 'S', 'W', 'R', '1'};
 constexpr size_t kStrangersMax = 64;
 
-// Both travel as they lie in memory; all fields are naturally aligned, so there is no padding.
-struct Hello {
-  char magic[8];
-  uint32_t version;
-  int32_t process;
-  uint64_t terms;
-  char token_digest[64];
-};
-static_assert(sizeof(Hello) == 88);
+// One end of a connection that is being introduced.
+template <typename Introduction>
+struct Talk {
+  Talk(Wire connection, Introduction talk)
+      : wire(std::move(connection)), introduction(std::move(talk)) {}
 
-struct Answer {
-  char magic[8];
-  uint32_t version;
-  uint32_t verdict;
+  Wire wire;
+  Introduction introduction;
+  bool is_connected = false;
+  bool is_secured = false;  // TLS has shaken hands, or there is none
+  TlsStream::Awaits awaits = TlsStream::Awaits::kNothing;
+  std::string heard;  // of the message that is awaited
+
+  // What the socket is polled for.
+  short events() const {
+    if (!is_connected) return POLLOUT;
+    return !is_secured && awaits == TlsStream::Awaits::kOutput ? POLLOUT | POLLIN : POLLIN;
+  }
+
+  // Goes on with TLS; whether it is over.
+  absl::StatusOr<bool> Secure() {
+    if (is_secured) return true;
+    if (wire.tls != nullptr) {
+      RM_ASSIGN_OR_RETURN(awaits, wire.tls->Handshake());
+    }
+    is_secured = awaits == TlsStream::Awaits::kNothing;
+    return is_secured;
+  }
+
+  // Reads on; the message once it is whole. Unavailable: the other end has closed. TlsStream's
+  // errors.
+  absl::StatusOr<std::optional<std::string>> Listen() {
+    std::array<char, 128> bytes;
+    const size_t missing = introduction.awaited() - heard.size();
+    const ssize_t count = wire.Read(bytes.data(), std::min(missing, bytes.size()));
+    if (count < 0 && (errno == EAGAIN || errno == EINTR)) return std::optional<std::string>();
+    if (count < 0 && wire.tls != nullptr && !wire.tls->why().ok()) return wire.tls->why();
+    if (count <= 0) return absl::UnavailableError("it closed the connection before it answered");
+    heard.append(bytes.data(), static_cast<size_t>(count));
+    if (heard.size() < introduction.awaited()) return std::optional<std::string>();
+    return std::optional<std::string>(std::exchange(heard, std::string()));
+  }
+
+  // A fresh connection has room for a message of the handshake; one that has none is broken.
+  bool Say(const std::string& message) {
+    return wire.Write(message.data(), message.size()) == static_cast<ssize_t>(message.size());
+  }
 };
-static_assert(sizeof(Answer) == 16);
 
 class Joiner {
  public:
   Joiner(int listener, const Membership& membership)
       : listener_(listener),
         membership_(membership),
-        token_digest_(TokenDigest(membership.token)),
-        terms_(TermsFingerprint(membership)),
-        joined_(membership.processes.size()) {}
+        self_{membership.credentials.token, TermsFingerprint(membership), membership.self,
+              membership.stream_port} {
+    joined_.wires.resize(membership.processes.size());
+    joined_.stream_ports.resize(membership.processes.size());
+  }
 
-  absl::StatusOr<std::vector<Fd>> Run(MonotonicTime deadline) {
+  absl::StatusOr<Joined> Run(MonotonicTime deadline) {
     const MonotonicTime begin = MonotonicNow();
     for (int32_t process = 0; process < membership_.self; ++process)
       RM_RETURN_IF_ERROR(Dial(process));
@@ -65,35 +100,40 @@ class Joiner {
         return absl::DeadlineExceededError(absl::StrCat(
             membership_.transport, ": ", absl::StrJoin(missing, ", "), " not connected within ",
             absl::StrFormat("%.1fs", absl::ToDoubleSeconds(deadline - begin)), ", ", strangers_,
-            " connections turned away; ",
-            accept_error_ == EMFILE || accept_error_ == ENFILE
-                ? absl::StrCat("this process cannot accept connections: ", ErrorText(accept_error_))
-                : "check that every process of the run has started and shares its token"));
+            " connections turned away",
+            fault_.empty() ? "" : absl::StrCat(", the last because ", fault_), "; ", Advice()));
       }
       RM_RETURN_IF_ERROR(Turn(left));
     }
   }
 
  private:
-  // A connection that this process opened: writes a hello, reads an answer.
-  struct Outgoing {
-    Fd fd;
+  // A connection that this process opened.
+  struct Outgoing : Talk<DiallerIntroduction> {
+    Outgoing(Wire wire, DiallerIntroduction talk, int32_t to)
+        : Talk(std::move(wire), std::move(talk)), process(to) {}
     int32_t process;
-    size_t written = 0;
-    size_t read = 0;
-    Answer answer;
+    bool has_spoken = false;
   };
-  // A connection from somebody: reads a hello.
-  struct Incoming {
-    Fd fd;
-    size_t read = 0;
-    Hello hello;
+  // A connection from somebody.
+  struct Incoming : Talk<ListenerIntroduction> {
+    Incoming(Wire wire, ListenerIntroduction talk)
+        : Talk(std::move(wire), std::move(talk)), since(MonotonicNow()) {
+      is_connected = true;
+    }
+    MonotonicTime since;
   };
+
+  std::string Advice() const {
+    return accept_error_ == EMFILE || accept_error_ == ENFILE
+               ? absl::StrCat("this process cannot accept connections: ", ErrorText(accept_error_))
+               : "check that every process of the run has started and shares its token";
+  }
 
   std::vector<std::string> Missing() const {
     std::vector<std::string> missing;
-    for (int32_t process = 0; process < static_cast<int32_t>(joined_.size()); ++process) {
-      if (process == membership_.self || joined_[process].valid()) continue;
+    for (int32_t process = 0; process < static_cast<int32_t>(joined_.wires.size()); ++process) {
+      if (process == membership_.self || joined_.wires[process].valid()) continue;
       missing.push_back(DescribeProcess(membership_.processes, process));
     }
     return missing;
@@ -106,37 +146,58 @@ class Joiner {
   }
 
   absl::Status Dial(int32_t process) {
-    absl::StatusOr<Fd> fd = StartConnecting(membership_.processes[process].endpoint);
+    const std::string& endpoint = membership_.processes[process].endpoint;
+    absl::StatusOr<Fd> fd = StartConnecting(endpoint);
     if (!fd.ok()) return Annotate(fd.status(), Peer(process));
-    outgoing_.push_back(Outgoing{*std::move(fd), process});
+    Wire wire(*std::move(fd));
+    if (membership_.credentials.tls != nullptr) {
+      RM_ASSIGN_OR_RETURN(const HostPort dialled, HostPort::Parse(endpoint));
+      wire.tls = TlsStream::Dial(membership_.credentials.tls, wire.fd.get(), dialled.host);
+    }
+    outgoing_.emplace_back(std::move(wire), DiallerIntroduction(self_, process, FreshNonce()),
+                           process);
     return absl::OkStatus();
   }
 
   // Sleeps until something happens or `left` is over, then serves all that is ready.
   absl::Status Turn(absl::Duration left) {
     std::vector<pollfd> polled = {{listener_, POLLIN, 0}};
-    for (const Outgoing& peer : outgoing_) {
-      polled.push_back(
-          {peer.fd.get(), static_cast<short>(peer.written < sizeof(Hello) ? POLLOUT : POLLIN), 0});
-    }
-    for (const Incoming& peer : incoming_) polled.push_back({peer.fd.get(), POLLIN, 0});
+    for (const Outgoing& peer : outgoing_) polled.push_back({peer.wire.fd.get(), peer.events(), 0});
+    for (const Incoming& peer : incoming_) polled.push_back({peer.wire.fd.get(), peer.events(), 0});
     const int64_t limit_ms = std::min<int64_t>(absl::ToInt64Milliseconds(left), kAbortPollMs) + 1;
     if (poll(polled.data(), polled.size(), static_cast<int>(limit_ms)) <= 0) {
+      CloseSilent();
       return membership_.Aborted();
     }
     const size_t outgoing_count = outgoing_.size();
     for (size_t i = 0; i < outgoing_count; ++i) {
-      if (polled[1 + i].revents != 0) RM_RETURN_IF_ERROR(Serve(outgoing_[i]));
+      if (polled[1 + i].revents == 0) continue;
+      RM_RETURN_IF_ERROR(Annotate(Serve(outgoing_[i]), Peer(outgoing_[i].process)));
     }
     const size_t incoming_count = incoming_.size();
     for (size_t i = 0; i < incoming_count; ++i) {
       if (polled[1 + outgoing_count + i].revents != 0) RM_RETURN_IF_ERROR(Serve(incoming_[i]));
     }
-    const auto is_over = [](const auto& peer) { return !peer.fd.valid(); };
+    const auto is_over = [](const auto& peer) { return !peer.wire.valid(); };
     outgoing_.erase(std::remove_if(outgoing_.begin(), outgoing_.end(), is_over), outgoing_.end());
     incoming_.erase(std::remove_if(incoming_.begin(), incoming_.end(), is_over), incoming_.end());
+    CloseSilent();
     if (polled[0].revents != 0) Accept();
     return absl::OkStatus();
+  }
+
+  // Ends the connections that have been there for long and have proved nothing.
+  void CloseSilent() {
+    const MonotonicTime now = MonotonicNow();
+    while (!incoming_.empty() && now - incoming_.front().since > membership_.introduction_limit) {
+      TurnAway("it said nothing");
+      incoming_.pop_front();
+    }
+  }
+
+  void TurnAway(const std::string& why) {
+    ++strangers_;
+    fault_ = why;
   }
 
   void Accept() {
@@ -146,113 +207,116 @@ class Joiner {
         accept_error_ = errno;
         return;
       }
-      if (incoming_.size() == kStrangersMax + joined_.size()) {
+      if (incoming_.size() == kStrangersMax + joined_.wires.size()) {
         incoming_.pop_front();
-        ++strangers_;
+        TurnAway("it said nothing while others came");
       }
-      incoming_.push_back(Incoming{std::move(fd)});
+      Wire wire(std::move(fd));
+      if (membership_.credentials.tls != nullptr)
+        wire.tls = TlsStream::Answer(membership_.credentials.tls, wire.fd.get());
+      incoming_.emplace_back(std::move(wire), ListenerIntroduction(self_, FreshNonce()));
     }
+  }
+
+  absl::Status CannotConnect(int error) const {
+    return absl::UnavailableError(absl::StrCat(
+        "cannot connect: ", ErrorText(error),
+        error == ECONNREFUSED
+            ? "; has it ended?"
+            : "; can this machine reach that address? transport.listen_address of that process "
+              "chooses it"));
   }
 
   absl::Status Serve(Outgoing& peer) {
-    if (peer.written < sizeof(Hello)) {
+    if (!peer.is_connected) {
       int error = 0;
       socklen_t size = sizeof(error);
-      getsockopt(peer.fd.get(), SOL_SOCKET, SO_ERROR, &error, &size);
-      Hello hello = {{}, kWireVersion, membership_.self, terms_, {}};
-      std::memcpy(hello.magic, kHelloMagic, sizeof(kHelloMagic));
-      std::memcpy(hello.token_digest, token_digest_.data(), sizeof(hello.token_digest));
-      const ssize_t count =
-          error != 0 ? -1
-                     : send(peer.fd.get(), reinterpret_cast<const char*>(&hello) + peer.written,
-                            sizeof(hello) - peer.written, MSG_NOSIGNAL);
-      if (error == 0 && count < 0) error = errno;
-      if (count >= 0) peer.written += count;
-      if (count >= 0 || error == EAGAIN || error == EINTR) return absl::OkStatus();
-      return absl::UnavailableError(absl::StrCat(
-          Peer(peer.process), ": cannot connect: ", ErrorText(error),
-          error == ECONNREFUSED
-              ? "; has it ended?"
-              : "; can this machine reach that address? transport.listen_address of that process "
-                "chooses it"));
+      getsockopt(peer.wire.fd.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+      if (error != 0) return CannotConnect(error);
+      peer.is_connected = true;
     }
-    const ssize_t count = recv(peer.fd.get(), reinterpret_cast<char*>(&peer.answer) + peer.read,
-                               sizeof(Answer) - peer.read, 0);
-    if (count < 0 && (errno == EAGAIN || errno == EINTR)) return absl::OkStatus();
-    if (count <= 0) {
-      return absl::UnavailableError(
-          absl::StrCat(Peer(peer.process), " closed the connection before it answered"));
+    RM_ASSIGN_OR_RETURN(const bool secured, peer.Secure());
+    if (!secured) return absl::OkStatus();
+    if (!std::exchange(peer.has_spoken, true)) {
+      return peer.Say(peer.introduction.Opening()) ? absl::OkStatus() : CannotConnect(errno);
     }
-    peer.read += count;
-    if (peer.read < sizeof(Answer)) return absl::OkStatus();
-    if (std::memcmp(peer.answer.magic, kAnswerMagic, sizeof(kAnswerMagic)) != 0) {
-      return absl::UnavailableError(
-          absl::StrCat(Peer(peer.process), " answered like a stranger; is the endpoint right?"));
+    // What TLS holds already the socket does not announce: all that is there is heard.
+    while (peer.introduction.awaited() > 0) {
+      RM_ASSIGN_OR_RETURN(const std::optional<std::string> message, peer.Listen());
+      if (!message.has_value()) return absl::OkStatus();
+      RM_ASSIGN_OR_RETURN(const std::string answer, peer.introduction.Take(*message));
+      if (!answer.empty() && !peer.Say(answer))
+        return absl::UnavailableError("it closed the connection before it answered");
     }
-    RM_RETURN_IF_ERROR(
-        VerdictStatus(static_cast<JoinVerdict>(peer.answer.verdict), Peer(peer.process)));
-    SendUnpacedWithinHost(peer.fd.get());
-    joined_[peer.process] = std::move(peer.fd);
+    SendUnpacedWithinHost(peer.wire.fd.get());
+    joined_.stream_ports[peer.process] = peer.introduction.stream_port();
+    joined_.wires[peer.process] = std::move(peer.wire);
     return absl::OkStatus();
   }
 
-  absl::Status Serve(Incoming& peer) {
-    const ssize_t count = recv(peer.fd.get(), reinterpret_cast<char*>(&peer.hello) + peer.read,
-                               sizeof(Hello) - peer.read, 0);
-    if (count < 0 && (errno == EAGAIN || errno == EINTR)) return absl::OkStatus();
-    if (count > 0) peer.read += count;
-    const size_t known = std::min(peer.read, sizeof(kHelloMagic));
-    if (count <= 0 || std::memcmp(peer.hello.magic, kHelloMagic, known) != 0) {
-      ++strangers_;
-      Fd closed = std::move(peer.fd);
-      return absl::OkStatus();
-    }
-    if (peer.read < sizeof(Hello)) return absl::OkStatus();
-    return Judge(peer);
+  absl::StatusOr<std::optional<std::string>> Hear(Incoming& peer) {
+    RM_ASSIGN_OR_RETURN(const bool secured, peer.Secure());
+    if (!secured) return std::optional<std::string>();
+    return peer.Listen();
   }
 
-  absl::Status Judge(Incoming& peer) {
-    const Hello& hello = peer.hello;
-    const JoinRequest request = {hello.version,
-                                 absl::string_view(hello.token_digest, sizeof(hello.token_digest)),
-                                 hello.terms, hello.process};
-    JoinVerdict verdict = JudgeRequest(request, token_digest_, terms_, membership_);
-    if (verdict == JoinVerdict::kWelcome && joined_[hello.process].valid())
+  absl::Status Serve(Incoming& peer) {
+    const absl::StatusOr<std::optional<std::string>> message = Hear(peer);
+    const bool fits =
+        message.ok() && peer.introduction.MayBegin(message->has_value() ? **message : peer.heard);
+    if (!fits) {
+      TurnAway(message.ok() ? "it said what no process of ours does"
+                            : std::string(message.status().message()));
+      const Wire closed = std::move(peer.wire);
+      return absl::OkStatus();
+    }
+    if (!message->has_value()) return absl::OkStatus();
+    ListenerIntroduction::Reply reply =
+        peer.introduction.Take(**message, static_cast<int32_t>(joined_.wires.size()));
+    if (reply.verdict.has_value()) return Decide(*reply.verdict, peer);
+    const bool said = peer.Say(reply.answer);
+    if (!said || reply.is_over) {
+      TurnAway("it does not have the token, or another version");
+      const Wire closed = std::move(peer.wire);
+    }
+    return absl::OkStatus();
+  }
+
+  // The dialler has proved the token.
+  absl::Status Decide(JoinVerdict verdict, Incoming& peer) {
+    const int32_t process = peer.introduction.process();
+    if (verdict == JoinVerdict::kWelcome && joined_.wires[process].valid())
       verdict = JoinVerdict::kTaken;
-    Answer answer = {{}, kWireVersion, static_cast<uint32_t>(verdict)};
-    std::memcpy(answer.magic, kAnswerMagic, sizeof(kAnswerMagic));
-    // A fresh connection has room for sixteen bytes; one that has none is broken.
-    const bool answered =
-        send(peer.fd.get(), &answer, sizeof(answer), MSG_NOSIGNAL) == sizeof(answer);
-    Fd fd = std::move(peer.fd);
-    if (!answered || verdict == JoinVerdict::kWrongToken || verdict == JoinVerdict::kTaken) {
-      ++strangers_;
+    const bool answered = peer.Say(ListenerIntroduction::VerdictBytes(verdict));
+    Wire wire = std::move(peer.wire);
+    if (!answered || verdict == JoinVerdict::kTaken) {
+      TurnAway("its index is taken");
       return absl::OkStatus();
     }
     if (verdict != JoinVerdict::kWelcome)
-      return VerdictStatus(verdict,
-                           absl::StrCat(membership_.transport, ": process ", hello.process));
-    SendAtOnce(fd.get());
-    SendUnpacedWithinHost(fd.get());
-    joined_[hello.process] = std::move(fd);
+      return Annotate(VerdictStatus(verdict),
+                      absl::StrCat(membership_.transport, ": process ", process));
+    SendAtOnce(wire.fd.get());
+    SendUnpacedWithinHost(wire.fd.get());
+    joined_.wires[process] = std::move(wire);
     return absl::OkStatus();
   }
 
   const int listener_;
   const Membership& membership_;
-  const std::string token_digest_;
-  const uint64_t terms_;
-  std::vector<Fd> joined_;
+  const Introducer self_;
+  Joined joined_;
   std::vector<Outgoing> outgoing_;
-  std::deque<Incoming> incoming_;
+  std::deque<Incoming> incoming_;  // in the order in which they came
   int64_t strangers_ = 0;
+  std::string fault_;     // of the last of them
   int accept_error_ = 0;  // of the last attempt to accept, EAGAIN where nobody waits
 };
 
 }  // namespace
 
-absl::StatusOr<std::vector<Fd>> JoinProcesses(int listener, const Membership& membership,
-                                              MonotonicTime deadline) {
+absl::StatusOr<Joined> JoinProcesses(int listener, const Membership& membership,
+                                     MonotonicTime deadline) {
   return Joiner(listener, membership).Run(deadline);
 }
 

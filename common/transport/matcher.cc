@@ -99,10 +99,9 @@ absl::StatusOr<OpId> Matcher::AddReceive(const Incoming& receive) {
   op->loan = receive.loan;
   op->reads = receive.only_reads();
   const OpId id = GiveId(op);
-  if (op->begun) {
-    CheckSize(op);
-    Settle(op);
-  }
+  op->lost = IsForgotten(receive.from);
+  if (op->begun) CheckSize(op);
+  if (op->begun || op->lost) Settle(op);
   return id;
 }
 

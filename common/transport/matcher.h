@@ -10,6 +10,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
@@ -155,6 +156,15 @@ class Matcher {
   // Copies or adds the message's next bytes; any number and alignment.
   void Append(Operation* message, absl::Span<const std::byte> bytes);
 
+  // `peer` is lost. Receives from it are done, now and later: with Received.lost, or with
+  // Unavailable where they have no Received. Segments from it are dropped from now on; one that is
+  // open is brought to its end or abandoned.
+  void Forget(NodeId peer);
+
+  // The rest of the message's open segment will not come. REQUIRES: nothing is written to what
+  // Direct returned.
+  void Abandon(Operation* message);
+
  private:
   using Key = std::pair<NodeId, Tag>;
 
@@ -179,6 +189,10 @@ class Matcher {
   void CheckSize(Operation* message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Settle(Operation* message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void MoveEarly(Operation* message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool IsForgotten(NodeId peer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return !forgotten_.empty() && forgotten_.contains(peer);
+  }
+  void EndLost(Operation* message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::byte* Target(const Operation& message) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const NodeId self_;
@@ -198,6 +212,7 @@ class Matcher {
   Operation* last_done_ ABSL_GUARDED_BY(mutex_) = nullptr;
   // posted, arriving or both
   absl::flat_hash_map<Key, Operation*> messages_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_set<NodeId> forgotten_ ABSL_GUARDED_BY(mutex_);
   std::vector<Waiter*> waiters_ ABSL_GUARDED_BY(mutex_);
   std::vector<Operation*> free_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::unique_ptr<Operation>> all_ ABSL_GUARDED_BY(mutex_);  // by slot

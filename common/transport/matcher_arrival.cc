@@ -106,7 +106,7 @@ absl::StatusOr<Matcher::Operation*> Matcher::BeginSegment(const Segment& segment
 absl::StatusOr<bool> Matcher::BeginIfPosted(const Segment& whole, Operation** message) {
   absl::MutexLock lock(&mutex_);
   *message = nullptr;
-  if (!aborted_.ok()) return true;
+  if (!aborted_.ok() || IsForgotten(whole.from)) return true;
   auto found = messages_.find(Key(whole.from, whole.tag));
   if (found == messages_.end() || !found->second->posted) return false;
   absl::StatusOr<Operation*> begun = BeginLocked(whole);
@@ -116,7 +116,7 @@ absl::StatusOr<bool> Matcher::BeginIfPosted(const Segment& whole, Operation** me
 }
 
 absl::StatusOr<Matcher::Operation*> Matcher::BeginLocked(const Segment& segment) {
-  if (!aborted_.ok()) return nullptr;
+  if (!aborted_.ok() || IsForgotten(segment.from)) return nullptr;
   Operation*& slot = messages_[Key(segment.from, segment.tag)];
   if (slot == nullptr) {
     slot = NewOperation();
@@ -248,18 +248,56 @@ void Matcher::CheckSize(Operation* message) {
 // Brings a begun message as far as it can go after something changed.
 void Matcher::Settle(Operation* message) {
   if (!aborted_.ok() || message->moving) return;
+  if (message->is_cut_short()) return EndLost(message);
   if (message->dropping) {
     if (message->early != nullptr && !message->pinned) ReleaseEarly(message);
     if (message->consumed && message->arrived_bytes == message->total_bytes) Recycle(message);
     return;
   }
   if (!message->posted) return;
-  if (message->early != nullptr) MoveEarly(message);
+  if (message->early != nullptr) MoveEarly(message);  // it may be lost meanwhile
+  if (message->is_cut_short()) return EndLost(message);
   if (message->early == nullptr && message->arrived_bytes == message->total_bytes &&
       !message->done) {
     if (message->received != nullptr) *message->received = {message->total_bytes, message->note};
     Complete(message, absl::OkStatus());
   }
+}
+
+void Matcher::Forget(NodeId peer) {
+  absl::MutexLock lock(&mutex_);
+  if (!aborted_.ok() || !forgotten_.insert(peer).second) return;
+  std::vector<Operation*> messages;
+  for (const auto& [key, message] : messages_) {
+    if (key.first == peer) messages.push_back(message);
+  }
+  for (Operation* message : messages) {
+    message->lost = true;
+    Settle(message);
+  }
+}
+
+void Matcher::Abandon(Operation* message) {
+  absl::MutexLock lock(&mutex_);
+  RM_CHECK(!message->pinned);
+  message->opened_bytes = message->arrived_bytes;
+  Settle(message);
+}
+
+// Nothing more comes of the message, which nobody brings bytes of.
+void Matcher::EndLost(Operation* message) {
+  if (message->early != nullptr) ReleaseEarly(message);
+  message->total_bytes = message->arrived_bytes;
+  if (!message->posted || message->consumed) return Recycle(message);
+  if (message->done) return;
+  if (message->received == nullptr) {
+    return Complete(message,
+                    absl::UnavailableError(absl::StrCat(ToString(message->tag), " from ",
+                                                        ToString(message->peer), ": it is lost")));
+  }
+  *message->received = {};
+  message->received->lost = true;
+  Complete(message, absl::OkStatus());
 }
 
 // Takes early bytes to the destination, letting the lock go meanwhile; more may arrive in `early`

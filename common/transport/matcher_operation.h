@@ -39,6 +39,7 @@ struct Matcher::Operation {
   // The arrival, once begun.
   bool begun = false;
   bool dropping = false;  // its size was wrong: the rest is not wanted
+  bool lost = false;      // its sender is: no segment comes any more
   int64_t note = 0;
   int64_t total_bytes = 0;
   int64_t opened_bytes = 0;  // of the segments begun so far
@@ -50,6 +51,13 @@ struct Matcher::Operation {
   // the first bytes of an element whose rest has not come; the wire's
   std::array<std::byte, 4> carry{};
   int64_t carry_bytes = 0;
+
+  // No more bytes come, of a message that is not whole where it was expected.
+  bool is_cut_short() const {
+    const bool has_place = posted && begun;
+    return lost && !pinned && opened_bytes == arrived_bytes &&
+           !(has_place && arrived_bytes == total_bytes);
+  }
 };
 
 // Applies `bytes` at `offset` of `out`. Additions want whole elements: offset and size multiples of

@@ -24,6 +24,8 @@ using OpId = int64_t;
 struct Received {
   int64_t bytes = 0;
   int64_t note = 0;
+  // Nothing came: the sender is lost, and nothing ever will (Fabric::Forget).
+  bool lost = false;
 };
 
 // Memory of a peer, borrowed in place of a message's bytes until it is returned: to be read and

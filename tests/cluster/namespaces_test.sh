@@ -65,7 +65,7 @@ run_in_namespaces() {
     RINGMASTER_TOKEN="of this test" ip netns exec "$ID-$rank" "$PROGRAM" node --arm "$1" \
       --rank "$rank" \
       --world-size "$2" --coordinator 10.77.0.1:29500 --out "$OUT/real-$1" "${RUN[@]}" \
-      --set "transport.listen_address=10.77.0.$((rank + 1))" --set transport.allow_remote=true \
+      --set "transport.listen_address=10.77.0.$((rank + 1))" --insecure \
       > "$OUT/real-$1-$rank.log" 2>&1 &
     pids+=($!)
   done

@@ -190,10 +190,10 @@ TEST(Node, AWildcardIsForRankZeroAloneAndIPv6HasBrackets) {
       RunProgram(Alone({"--rank", "1", "--world-size", "2", "--coordinator", "::1:29500"}));
   EXPECT_EQ(bare.exit_code, 2);
   EXPECT_THAT(bare.err, HasSubstr("brackets"));
-  const Finished zero = RunProgram(
-      Alone({"--rank", "0", "--world-size", "1", "--coordinator", "0.0.0.0:0", "--set",
-             "transport.listen_address=0.0.0.0", "--set", "transport.allow_remote=true"}),
-      {"RINGMASTER_TOKEN=secret"});
+  const Finished zero =
+      RunProgram(Alone({"--rank", "0", "--world-size", "1", "--coordinator", "0.0.0.0:0", "--set",
+                        "transport.listen_address=0.0.0.0", "--insecure"}),
+                 {"RINGMASTER_TOKEN=secret"});
   EXPECT_EQ(zero.exit_code, 0) << zero.err;
 }
 

@@ -43,7 +43,7 @@ axes { field: "arm" values: ["ps", "ring"] }
 trials: 1
 """
 # What these runs have no data for, and a part of the reason that stands in its place.
-MISSING = {"prediction": "ringmaster predict"}
+MISSING = {"prediction": "ringmaster predict", "fault": "--fault"}
 
 # Marks that a reader sees in a chart: bars, points, lines and rules, axes and legends left out.
 MARKS = """

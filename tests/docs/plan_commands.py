@@ -27,7 +27,7 @@ import tempfile
 # What a reader puts there.
 STAND_INS = {
     "N": "2", "S": "2", "T": "tcp", "RATE,100us": "1gbit,100us", "STEPS": "20",
-    "ARM": "ring", "NAME": "int8",
+    "ARM": "ring", "NAME": "int8", "DIR": "job-tls", "HOST": "127.0.0.1",
     "FILE": "my.textproto", "FOLDER": "ringmaster-out", "SPEC": "my.textproto",
 }
 # "COMMAND" stands for any; ./run has these two for itself.

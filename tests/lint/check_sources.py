@@ -27,7 +27,7 @@ LIBRARY_HEADERS = [
     ("MPI", r"mpi", ["common/engine/mpi"]),
     ("Gloo", r"gloo/", ["common/engine/gloo"]),
     ("CLI11", r"CLI/", ["experiments/program/cli/parser"]),
-    ("OpenSSL", r"openssl/", ["common/base"]),
+    ("OpenSSL", r"openssl/", ["common/base", "common/security"]),
     ("zlib", r"zlib\.h", ["worker/data", "tests/worker/data"]),
     ("nlohmann-json", r"nlohmann/", ["common/formats", "tests"]),
 ]

@@ -95,6 +95,48 @@ TEST(ShardState, GivenAndTakenTheShardGoesOnAsIfItHadNeverStopped) {
   }
 }
 
+TEST(ShardState, OfAllWorkersIsTakenByAShardOfThoseWhoAreLeftWithTheCopiesOfItsMarks) {
+  ShardPlan plan = Together();
+  plan.marks = {2, 4, 6};
+  plan.keeps_copies = true;
+  const auto before = Create(plan);
+  before->UseCopies(ShardCore::CopiesOf(plan));
+  for (int64_t step = 0; step < 3; ++step) Step(step, before.get());
+  const absl::StatusOr<State> state = before->Give();
+  ASSERT_TRUE(state.ok());
+  // A step is made that the run goes back behind: its mark is passed again.
+  Step(3, before.get());
+  before->FreeCopiesBefore(1);
+  ASSERT_TRUE(before->HasCopy(0)) << "a copy that may be asked for again is given up";
+  ASSERT_TRUE(before->HasCopy(1));
+  const Floats first(before->part_at_mark(0, 2).begin(), before->part_at_mark(0, 2).end());
+
+  plan.workers = plan.contributions_per_update = 2;
+  plan.global_batch = 8 * kWorkers;
+  const auto after = Create(plan);
+  EXPECT_FALSE(after->Take(*state).ok()) << "of three workers";
+  const absl::StatusOr<State> left = ShardStateOf(std::vector<int32_t>{0, 2}, kWorkers, *state);
+  ASSERT_TRUE(left.ok()) << left.status();
+  ASSERT_TRUE(after->Take(*left).ok());
+  after->TakeCopies(before->ReleaseCopies());
+  EXPECT_TRUE(after->HasCopy(0));
+  EXPECT_FALSE(after->HasCopy(1)) << "it is not passed yet";
+  EXPECT_EQ(Floats(after->part_at_mark(0, 2).begin(), after->part_at_mark(0, 2).end()), first);
+  EXPECT_EQ(after->versions()[0], 3);
+  EXPECT_EQ(after->clocks().slowest(), 3);
+  std::vector<Floats> gradients;
+  std::vector<Reply> ready;
+  for (int32_t worker = 0; worker < 2; ++worker) {
+    for (int32_t part = 0; part < static_cast<int32_t>(kParts.size()); ++part) {
+      Floats& gradient = gradients.emplace_back(kParts[part], 0.5f);
+      ASSERT_TRUE(after->OnPush({worker, part, 3, 3, gradient}, &ready).ok());
+    }
+  }
+  EXPECT_EQ(after->versions()[2], 4);
+  EXPECT_TRUE(after->HasCopy(1));
+  EXPECT_FALSE(ShardStateOf(std::vector<int32_t>{0}, 4, *state).ok()) << "of no four workers";
+}
+
 TEST(ShardState, IsRefusedWhileAnUpdateOrAPullWaits) {
   const auto core = Create(Together());
   const Floats gradient(5, 1.0f);

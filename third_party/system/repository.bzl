@@ -41,6 +41,7 @@ _LIBRARIES = {
     "protobuf": (["protobuf"], [], "google/protobuf/message.h", "libprotobuf-dev"),
     "spdlog": (["spdlog"], [], "spdlog/spdlog.h", "libspdlog-dev"),
     "sqlite3": (["sqlite3"], [], "sqlite3.h", "libsqlite3-dev"),
+    "ssl": (["libssl", "libcrypto"], [], "openssl/ssl.h", "libssl-dev"),
     "zlib": (["zlib"], [], "zlib.h", "zlib1g-dev"),
 }
 

@@ -8,6 +8,7 @@
 #include "common/base/check.h"
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
+#include "common/config/describe.h"
 #include "common/scheme/registry.h"
 #include "worker/loop/training_batches.h"
 
@@ -33,6 +34,7 @@ LotOrder::Plan LotPlanOf(const WorkerSetup& setup, const StepShape& shape) {
   plan.first_step = setup.first_step;
   plan.steps = setup.spec->training().steps();
   plan.claims = TraitsOf(*setup.spec).work == Work::kClaimed;
+  plan.settles = plan.claims && GoesOn(*setup.spec);
   plan.asks_early = setup.spec->data().prefetch() == 0;
   return plan;
 }

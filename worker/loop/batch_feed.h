@@ -47,8 +47,14 @@ class BatchFeed {
   // A step took so long.
   void NoteStep(double seconds) { lots_.NoteStep(seconds); }
 
+  // LotOrder's. Any thread.
+  void NoteSettled(int64_t count) { lots_.NoteSettled(count); }
+
   // Ends what makes batches ahead.
   void Stop();
+
+  // WorkerReport.batch_set_fingerprint of the batches so far.
+  uint64_t batch_set() const { return batch_set_; }
 
   // The fingerprints of all batches so far; empty where setup.keep is absent. Take: before the
   // first batch, which comes after them.

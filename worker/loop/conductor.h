@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -36,6 +37,9 @@ struct WorkerProgress {
   }
 };
 
+// The barrier between a run's training and its scoring, which each worker does a part of.
+inline constexpr char kTrained[] = "trained";
+
 // The training loop's view of the control plane.
 class Conductor {
  public:
@@ -49,6 +53,12 @@ class Conductor {
   virtual void AskForLots(int32_t rank, int32_t count) = 0;
   virtual absl::StatusOr<LotClaim> AwaitLots(int32_t rank) = 0;
   virtual void ForgetLots(int32_t rank) = 0;
+  // Where lots of a lost worker are dealt again (ClaimDealer::Settle): the first `count` of those
+  // that the worker was dealt are settled. Without waiting.
+  virtual void SettleLots(int32_t rank, int64_t count) {}
+  // The workers that were lost when the last barrier was released, in ascending order: the same for
+  // all who have passed it.
+  virtual std::vector<int32_t> LostWorkers() { return {}; }
   // The first failure of the run, if any, without waiting.
   virtual absl::Status status() = 0;
 };

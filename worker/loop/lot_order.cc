@@ -36,12 +36,15 @@ std::optional<int64_t> LotOrder::NextDealt() {
 absl::StatusOr<std::optional<int64_t>> LotOrder::NextClaimed() {
   if (claim_.count == 0) {
     if (!asked_) Ask();
+    TellBeforeWaiting();
     progress_.awaits_lots.store(true, std::memory_order_relaxed);
     absl::StatusOr<LotClaim> answer = conductor_.AwaitLots(plan_.rank);
     progress_.awaits_lots.store(false, std::memory_order_relaxed);
     RM_RETURN_IF_ERROR(answer.status());
     asked_ = false;
     claim_ = *answer;
+    // Others may be kept waiting by the lots under way once none are left.
+    if (claim_.count > 0) tells_at_once_.store(false, std::memory_order_relaxed);
     // One of these short steps would be too little time for an answer.
     if (claim_.count > 1) Ask();
   }
@@ -51,7 +54,19 @@ absl::StatusOr<std::optional<int64_t>> LotOrder::NextClaimed() {
   return lot;
 }
 
+void LotOrder::TellBeforeWaiting() {
+  if (!plan_.settles) return;
+  tells_at_once_.store(true, std::memory_order_seq_cst);
+  conductor_.SettleLots(plan_.rank, settled_.load(std::memory_order_seq_cst));
+}
+
+void LotOrder::NoteSettled(int64_t count) {
+  settled_.store(count, std::memory_order_seq_cst);
+  if (tells_at_once_.load(std::memory_order_seq_cst)) conductor_.SettleLots(plan_.rank, count);
+}
+
 void LotOrder::Ask() {
+  if (plan_.settles) conductor_.SettleLots(plan_.rank, settled_.load(std::memory_order_relaxed));
   const double lots = kClaimSeconds / std::max(1e-6, step_seconds_.load(std::memory_order_relaxed));
   asked_ = true;
   conductor_.AskForLots(plan_.rank,

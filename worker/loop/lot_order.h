@@ -23,6 +23,8 @@ class LotOrder {
     int32_t shares = 1;                 // StepShape's
     int64_t first_step = 0, steps = 0;  // of the run
     bool claims = false;
+    // lots of a lost worker are dealt again: the coordinator is told which are settled
+    bool settles = false;
     // batches are made by the step thread, which must not wait for an answer
     bool asks_early = false;
   };
@@ -37,6 +39,9 @@ class LotOrder {
   int64_t count_max() const { return count_max_; }
   // A step takes so long. Any thread.
   void NoteStep(double seconds) { step_seconds_.store(seconds, std::memory_order_relaxed); }
+  // The first `count` of all lots given are settled: whatever becomes of this worker, nobody makes
+  // them again. Any thread, one at a time. REQUIRES: plan.settles; never fewer than before.
+  void NoteSettled(int64_t count);
   // No lot is wanted any more: ends a wait in Next. Any thread.
   void Stop();
 
@@ -44,6 +49,7 @@ class LotOrder {
   std::optional<int64_t> NextDealt();
   absl::StatusOr<std::optional<int64_t>> NextClaimed();
   void Ask();
+  void TellBeforeWaiting();
 
   const Plan plan_;
   Conductor& conductor_;
@@ -53,6 +59,10 @@ class LotOrder {
   bool asked_ = false;
   LotClaim claim_;  // lots that are not given yet
   std::atomic<double> step_seconds_{1};
+  // Who settles lots counts them and then looks whether somebody is kept waiting by them; who is
+  // about to wait says so and then looks at the count: one of the two tells the coordinator.
+  std::atomic<int64_t> settled_{0};
+  std::atomic<bool> tells_at_once_{false};
 };
 
 }  // namespace ringmaster

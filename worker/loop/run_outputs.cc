@@ -75,11 +75,11 @@ absl::Status RunOutputs::EndStep(int64_t step) {
       "output.dump_gradients");
 }
 
-absl::Status RunOutputs::Finish(absl::Span<const float> weights) {
+absl::Status RunOutputs::Finish(absl::Span<const float> weights, bool saves_weights) {
   for (std::unique_ptr<NpyWriter>& writer : batches_) {
     RM_RETURN_IF_ERROR(Annotate(writer->Finish(), "output.dump_batches"));
   }
-  if (rank_ != 0 || output_.save_weights().empty()) return absl::OkStatus();
+  if (!saves_weights || output_.save_weights().empty()) return absl::OkStatus();
   return Annotate(SaveArena(output_.save_weights(), spec_, layout_, weights),
                   "output.save_weights");
 }

@@ -29,9 +29,9 @@ struct OutputScope {
 };
 
 // What one worker leaves behind beside its report, as the resolved spec's OutputSpec asks: sample
-// indices of every step for each rank whose batches it computes, and from worker 0 the first steps'
-// averaged gradients and the final weights. Costs nothing where nothing is asked for. The step
-// thread's.
+// indices of every step for each rank whose batches it computes, from worker 0 the first steps'
+// averaged gradients, and from one worker the final weights. Costs nothing where nothing is asked
+// for. The step thread's.
 class RunOutputs {
  public:
   // Where batches are wanted, worker 0 also writes the initial weights beside them, and a run can
@@ -51,8 +51,8 @@ class RunOutputs {
   // All buckets of `step` have arrived.
   absl::Status EndStep(int64_t step);
 
-  // After the last step, with the final weights.
-  absl::Status Finish(absl::Span<const float> weights);
+  // After the last step, with the final weights, which one worker of the run saves.
+  absl::Status Finish(absl::Span<const float> weights, bool saves_weights);
 
  private:
   RunOutputs(const RunSpec& spec, int32_t rank, const ParamLayout& layout)

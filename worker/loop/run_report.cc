@@ -8,6 +8,7 @@
 #include "common/base/fingerprint.h"
 #include "common/config/describe.h"
 #include "common/machine/process_costs.h"
+#include "common/trace/timed_steps.h"
 #include "common/trace/training_clock.h"
 #include "proto/run_spec.pb.h"
 
@@ -79,7 +80,7 @@ void RunReport::SetTimed(bool is_timed) {
 }
 
 void RunReport::Begin(Clock::time_point start) {
-  start_ = start - before_;
+  start_ = setup_.clock_begin.value_or(start - before_);
   MarkCpu();
 }
 
@@ -140,8 +141,48 @@ void RunReport::AddExchange(const ExchangeReport& exchange) {
   AddTotals(exchange, traffic_, &report_);
 }
 
-void RunReport::GoOnFrom(const WorkerReport& before) {
-  report_.MergeFrom(before);
+void RunReport::UndoStepsFrom(int64_t step) {
+  const int end = report_.step_ms_size();
+  if (end <= step) return;
+  const auto first = static_cast<int>(step);
+  google::protobuf::RepeatedField<int32_t> untimed;
+  for (const int32_t index : report_.untimed_steps()) {
+    if (index < first) untimed.Add(index);
+  }
+  double undone_ms = 0;
+  int64_t undone = 0;
+  for (const int32_t index : TimedSteps(report_)) {
+    if (index < first) continue;
+    undone_ms += report_.step_ms(index);
+    ++undone;
+  }
+  const int64_t timed = report_.timed_steps();
+  if (timed > 0) {
+    report_.set_process_cpu_seconds(report_.process_cpu_seconds() *
+                                    static_cast<double>(timed - undone) /
+                                    static_cast<double>(timed));
+  }
+  report_.set_timed_seconds(report_.timed_seconds() - undone_ms / 1000);
+  report_.set_timed_steps(timed - undone);
+  *report_.mutable_untimed_steps() = untimed;
+  report_.mutable_step_ms()->Truncate(first);
+  report_.mutable_step_loss()->Truncate(first);
+  for (auto* of_step : {report_.mutable_wait_begin_ms(), report_.mutable_wait_ms()})
+    of_step->Truncate(std::min(first, of_step->size()));
+  report_.mutable_computed_ns()->Truncate(std::min(first, report_.computed_ns_size()));
+}
+
+void RunReport::GoOnFrom(const WorkerReport& saved) {
+  report_.MergeFrom(saved);
+  report_.set_rank(setup_.rank);
+  if (setup_.kept_steps != nullptr) {
+    UndoStepsFrom(setup_.first_step);
+    // What a run says at its end, which was made again.
+    report_.clear_batch_log_fingerprints();
+    report_.clear_bucket_collectives();
+    report_.clear_weights();
+  }
+  const WorkerReport before = report_;
   report_.set_kernel_target(setup_.kernels->target());
   before_ = std::chrono::nanoseconds(SinceStartNs(before.training_seconds(), before.pauses()));
   timed_ms_ = before.timed_seconds() * 1000;

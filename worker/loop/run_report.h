@@ -24,13 +24,15 @@ class RunReport {
   RunReport(const WorkerSetup& setup, WorkerReport* report);
 
   // Goes on from a report that SoFar has made, of a run that was stopped: its steps, marks, times
-  // and bytes are this run's. Before Begin.
-  void GoOnFrom(const WorkerReport& before);
+  // and bytes are this run's. Of a run that goes back to a step (WorkerSetup::kept_steps) the steps
+  // that are made again are no part of it, but for the bytes that they have sent. Before Begin.
+  void GoOnFrom(const WorkerReport& saved);
   // What GoOnFrom needs, while the run stands still since `moment`; `exchange`: all so far.
   WorkerReport SoFar(Clock::time_point moment, const ExchangeReport& exchange) const;
   // Training begins at `start`, its clock's beginning, or goes on where it was stopped.
   void Begin(Clock::time_point start);
-  // The clock's beginning: of a run that goes on, as if it had never been stopped.
+  // The clock's beginning: of a run that goes on, as if it had never been stopped; of one whose
+  // group was formed anew, where it began.
   Clock::time_point start() const { return start_; }
   // The next step, with what its phases were and its mean loss. `computed`: when it had its
   // gradients. Steps of the warm-up are not timed. Allocates nothing where the step is timed, but
@@ -64,6 +66,8 @@ class RunReport {
   absl::Status AddWeights(absl::Span<const float> weights);
 
  private:
+  // Takes the steps from `step` on out, which are made again.
+  void UndoStepsFrom(int64_t step);
   // Puts the totals of all steps so far into `report`, beside those of runs before.
   void AddTotals(const ExchangeReport& exchange, const Traffic& traffic,
                  WorkerReport* report) const;

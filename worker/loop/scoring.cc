@@ -1,5 +1,7 @@
 #include "worker/loop/scoring.h"
 
+#include <algorithm>
+
 #include "common/base/partition.h"
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
@@ -12,11 +14,18 @@ Scoring::Scoring(const WorkerSetup& setup, BatchUpload& upload)
     : setup_(setup),
       upload_(upload),
       is_scored_(IsScored(*setup.spec)),
-      workers_(TraitsOf(*setup.spec).workers) {}
+      workers_(TraitsOf(*setup.spec).workers),
+      share_(setup.rank) {}
+
+void Scoring::LeaveOut(const std::vector<int32_t>& lost) {
+  workers_ -= static_cast<int32_t>(lost.size());
+  share_ -=
+      static_cast<int32_t>(std::lower_bound(lost.begin(), lost.end(), setup_.rank) - lost.begin());
+}
 
 absl::StatusOr<BatchScore> Scoring::ScoreShare(const Samples& samples, int64_t count,
                                                TensorView weights) {
-  const Range range = EvaluationShare(samples.shape, count, workers_, setup_.rank);
+  const Range range = EvaluationShare(samples.shape, count, workers_, share_);
   if (range.count == 0) return BatchScore();
   return Evaluate(samples, range, weights, *setup_.model, upload_, &setup_.progress->work);
 }

@@ -2,6 +2,7 @@
 #define RINGMASTER_WORKER_LOOP_SCORING_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -23,6 +24,10 @@ class Scoring {
   // Whether loss and accuracy are figures of this run. If not, nothing else is called.
   bool is_scored() const { return is_scored_; }
 
+  // The workers of these ranks, in ascending order, score nothing: those left share all of it. The
+  // same in all of them. Once.
+  void LeaveOut(const std::vector<int32_t>& lost);
+
   // Loss and accuracy on the test set with the weights after `samples_seen` samples and `seconds`
   // of training.
   absl::Status ScoreTestSet(TensorView weights, int64_t samples_seen, double seconds,
@@ -39,7 +44,8 @@ class Scoring {
   const WorkerSetup& setup_;
   BatchUpload& upload_;
   const bool is_scored_;
-  const int32_t workers_;  // who share the work
+  int32_t workers_;  // who share the work
+  int32_t share_;    // which of the shares is this worker's
 };
 
 }  // namespace ringmaster

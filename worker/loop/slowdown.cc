@@ -23,7 +23,8 @@ bool Names(const SlowdownSpec& slowdown, int32_t rank) {
 Slowdown::Slowdown(const TrainingSpec& training, int32_t rank,
                    std::function<absl::Status()> interrupted)
     : interrupted_(std::move(interrupted)),
-      factor_(training.has_emulated_compute() ? 1 : SlowdownFactor(training, rank)) {
+      is_emulated_(training.has_emulated_compute()),
+      factor_(is_emulated_ ? 1 : SlowdownFactor(training, rank)) {
   for (int i = 0; i < training.slowdowns_size(); ++i) {
     const SlowdownSpec& spec = training.slowdowns(i);
     if (!Names(spec, rank)) continue;
@@ -69,13 +70,13 @@ absl::Status Slowdown::Delay(int64_t step) const {
 }
 
 void Slowdown::Begin() {
-  if (factor_ != 1) begin_ = Clock::now();
+  if (factor() != 1) begin_ = Clock::now();
 }
 
 absl::Status Slowdown::Stretch() {
-  if (factor_ == 1) return absl::OkStatus();
+  if (factor() == 1) return absl::OkStatus();
   const Clock::time_point now = Clock::now();
-  const auto stretch = std::chrono::duration_cast<Clock::duration>((now - begin_) * (factor_ - 1));
+  const auto stretch = std::chrono::duration_cast<Clock::duration>((now - begin_) * (factor() - 1));
   const Clock::time_point end = now + stretch - overslept_;
   RM_RETURN_IF_ERROR(SleepUntil(end, interrupted_));
   overslept_ = Clock::now() - end;

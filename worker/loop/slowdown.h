@@ -25,7 +25,11 @@ class Slowdown {
   // What the step is late by.
   absl::Duration DelayOf(int64_t step) const;
   // By which Stretch stretches: 1 where computing is emulated.
-  double factor() const { return factor_; }
+  double factor() const { return factor_ * more_; }
+
+  // Beside what the spec says, computing takes `more` times as long from now on; 1: no longer.
+  // Where it is emulated that changes nothing here.
+  void SlowBy(double more) { more_ = is_emulated_ ? 1 : more; }
 
   // Sleeps for DelayOf(step).
   absl::Status Delay(int64_t step) const;
@@ -52,7 +56,9 @@ class Slowdown {
   };
 
   const std::function<absl::Status()> interrupted_;
+  const bool is_emulated_;
   const double factor_;
+  double more_ = 1;
   std::vector<RandomDelay> random_;
   std::vector<PeriodicDelay> periodic_;
   std::vector<Pause> pauses_;

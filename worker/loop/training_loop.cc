@@ -59,7 +59,7 @@ TrainingLoop::TrainingLoop(const WorkerSetup& setup)
       step_(setup.first_step),
       next_checkpoint_(NextCheckpoint(training_, setup.first_step)),
       marks_(SampleMarks(*setup.spec)) {
-  while (HasPassed(next_mark_, setup.first_step)) ++next_mark_;
+  while (HasPassed(next_mark_, setup.scored_at.value_or(setup.first_step))) ++next_mark_;
 }
 
 absl::StatusOr<std::unique_ptr<TrainingLoop>> TrainingLoop::Create(const WorkerSetup& setup) {
@@ -121,11 +121,15 @@ WorkerLink TrainingLoop::Link() {
   link.work = &setup_.progress->work;
   link.step_lot = &lot_;
   link.timed_from = &timed_from_;
+  link.kept_marks = setup_.kept_marks;
+  if (claims_ && GoesOn(spec)) link.settled = [this](int64_t steps) { feed_->NoteSettled(steps); };
   if (setup_.traces != nullptr) link.exchange_recorder = &setup_.traces->exchange;
   return link;
 }
 
-absl::StatusOr<State> TrainingLoop::Give() const {
+absl::StatusOr<State> TrainingLoop::Give() const { return GiveWith(feed_->Give()); }
+
+absl::StatusOr<State> TrainingLoop::GiveWith(State batches) const {
   State state;
   state.AddInteger("step", step_);
   RM_ASSIGN_OR_RETURN(State replica, replica_->Give());
@@ -133,7 +137,7 @@ absl::StatusOr<State> TrainingLoop::Give() const {
   state.AddPart("replica", std::move(replica));
   state.AddPart("gradients", std::move(gradients));
   state.AddPart("strategy", strategy_->Give());
-  state.AddPart("batches", feed_->Give());
+  state.AddPart("batches", std::move(batches));
   return state;
 }
 
@@ -159,13 +163,17 @@ absl::Status TrainingLoop::Take(const State& state) {
 absl::Status TrainingLoop::Run(WorkerReport* report) {
   RunReport figures(setup_, report);
   if (setup_.report_before != nullptr) figures.GoOnFrom(*setup_.report_before);
+  // What was scored in a checkpoint that is made again.
+  const int scored = std::min(report->evaluations_size(), static_cast<int>(next_mark_));
+  report->mutable_evaluations()->DeleteSubrange(scored, report->evaluations_size() - scored);
   absl::Status status = Train(&figures, report);
   if (status.ok()) status = Finish(&figures, report);
   feed_->Stop();
   if (status.ok()) return status;
   // What the exchange thread still waits for will not come.
   if (setup_.transport != nullptr) setup_.transport->Abort(status);
-  strategy_->Finish();
+  const ExchangeReport exchange = strategy_->Finish();
+  if (setup_.kept_steps != nullptr) *report = figures.SoFar(Clock::now(), exchange);
   return status;
 }
 
@@ -173,6 +181,7 @@ absl::Status TrainingLoop::Train(RunReport* figures, WorkerReport* report) {
   RM_RETURN_IF_ERROR(AwaitBarrier("start", *setup_.conductor, *setup_.progress));
   mark_ = Clock::now();
   figures->Begin(mark_);
+  clock_begin_ = figures->start();
   if (setup_.traces != nullptr) setup_.traces->started = figures->start();
   for (;; ++step_) {
     setup_.progress->step.store(step_, std::memory_order_relaxed);
@@ -185,6 +194,7 @@ absl::Status TrainingLoop::Train(RunReport* figures, WorkerReport* report) {
     if (!lot.has_value()) break;
     lot_ = *lot;
     if (claims_) figures->AddLot(lot_);
+    if (setup_.on_step) slowdown_.SlowBy(setup_.on_step(GrantedStep(lot)));
     RM_RETURN_IF_ERROR(TimeStep(figures));
   }
   setup_.progress->step.store(step_ - 1, std::memory_order_relaxed);
@@ -316,6 +326,7 @@ absl::Status TrainingLoop::TimeStep(RunReport* figures) {
 
 absl::Status TrainingLoop::RunStep(int64_t step) {
   loss_ = 0;
+  const uint64_t batch_set = feed_->batch_set();
   for (MicroBatch next{step, lot_, 0, 0}; next.share < shape_.shares; ++next.share, ++next.lot) {
     for (next.index = 0; next.index < shape_.accumulate; ++next.index) {
       // Before the gate for the first: it needs no weights, so what comes from the servers comes
@@ -324,6 +335,7 @@ absl::Status TrainingLoop::RunStep(int64_t step) {
       if (next.is_first()) {
         setup_.progress->Enter("gate");
         RM_RETURN_IF_ERROR(strategy_->BeginStep(step));
+        if (setup_.kept_steps != nullptr) RM_RETURN_IF_ERROR(KeepStep(step, batch_set));
       }
       RM_RETURN_IF_ERROR(Compute(next, batch));
     }
@@ -334,6 +346,16 @@ absl::Status TrainingLoop::RunStep(int64_t step) {
   RM_RETURN_IF_ERROR(outputs_->EndStep(step));
   loss_ /= static_cast<double>(shape_.batches());
   setup_.progress->loss.store(loss_, std::memory_order_relaxed);
+  return absl::OkStatus();
+}
+
+absl::Status TrainingLoop::KeepStep(int64_t step, uint64_t batch_set) {
+  const Clock::time_point begin = Clock::now();
+  State batches;
+  batches.AddInteger("set", static_cast<int64_t>(batch_set));
+  RM_ASSIGN_OR_RETURN(State state, GiveWith(std::move(batches)));
+  setup_.kept_steps->Keep(step, std::move(state));
+  if (recorder() != nullptr) recorder()->AddSpan("keep", step, -1, begin, Clock::now());
   return absl::OkStatus();
 }
 
@@ -385,6 +407,10 @@ absl::Status TrainingLoop::ScoreMarks(int64_t step, Clock::time_point since,
     setup_.progress->Enter("recall");
     RM_ASSIGN_OR_RETURN(const MarkedModel model,
                         strategy_->Recall(static_cast<int32_t>(next_mark_)));
+    if (!model.was_reached) {
+      setup_.progress->scored_marks.fetch_add(1, std::memory_order_relaxed);
+      continue;
+    }
     RM_ASSIGN_OR_RETURN(const TensorView weights, copies_->ForKernels(model.weights));
     // Where servers hold the weights their reports say when, at the end.
     const bool is_reported = is_end && TraitsOf(*setup_.spec).servers > 0;
@@ -403,10 +429,18 @@ absl::Status TrainingLoop::Finish(RunReport* figures, WorkerReport* report) {
   RM_RETURN_IF_ERROR(
       Annotate(WithRateAdvice(finite, setup_.spec->optimizer()),
                absl::StrCat("worker/", setup_.rank, " step=", step_ - 1, " phase=update")));
-  RM_RETURN_IF_ERROR(outputs_->Finish(weights));
+  std::vector<int32_t> lost;
   if (scoring_->is_scored()) {
     // Who scores takes cores from those who train.
-    RM_RETURN_IF_ERROR(AwaitBarrier("trained", *setup_.conductor, *setup_.progress));
+    RM_RETURN_IF_ERROR(AwaitBarrier(kTrained, *setup_.conductor, *setup_.progress));
+    lost = setup_.conductor->LostWorkers();
+    scoring_->LeaveOut(lost);
+  }
+  // The first worker that is left saves them.
+  int32_t first = 0;
+  while (first < static_cast<int32_t>(lost.size()) && lost[first] == first) ++first;
+  RM_RETURN_IF_ERROR(outputs_->Finish(weights, /*saves_weights=*/setup_.rank == first));
+  if (scoring_->is_scored()) {
     RM_RETURN_IF_ERROR(ScoreMarks(training_.steps(), Clock::time_point::max(), *figures, report));
     RM_ASSIGN_OR_RETURN(const TensorView scored, copies_->ForKernels(model));
     RM_RETURN_IF_ERROR(scoring_->ScoreTrainingSet(scored, report));

@@ -44,6 +44,9 @@ class TrainingLoop {
   // touch the loop's memory: it must outlive the transport's fabric.
   absl::Status Run(WorkerReport* report);
 
+  // When the clock of training began; the epoch: it has not.
+  Clock::time_point clock_begin() const { return clock_begin_; }
+
   // What the worker would need to go on after its last step, for WorkerSetup::state. REQUIRES: Run
   // has returned OK.
   absl::StatusOr<State> Give() const;
@@ -78,6 +81,10 @@ class TrainingLoop {
   // Runs and times step_.
   absl::Status TimeStep(RunReport* figures);
   absl::Status RunStep(int64_t step);
+  // Keeps the state before `step`, which the worker may begin, for a run that goes back to it.
+  // `batch_set`: BatchFeed's, before the step.
+  absl::Status KeepStep(int64_t step, uint64_t batch_set);
+  absl::StatusOr<State> GiveWith(State batches) const;
   // Forward and backward of `batch`, which is `micro_batch`.
   absl::Status Compute(const MicroBatch& micro_batch, const BatchView& batch);
   // Whether all updates of the mark are made by the steps below `step`; false of no mark.
@@ -105,6 +112,7 @@ class TrainingLoop {
   const std::vector<SampleMark> marks_;
   size_t next_mark_ = 0;               // the first that is not scored
   int64_t lot_ = 0;                    // of the step under way
+  Clock::time_point clock_begin_;      // of training
   Clock::time_point mark_;             // since when the step's time runs
   PhaseTimes step_times_{recorder()};  // since the last step ended; the strategy adds to it too
   double loss_ = 0;                    // of the step so far, summed over micro-batches

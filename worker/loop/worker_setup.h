@@ -5,11 +5,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/exchange/kept_marks.h"
+#include "common/state/kept_steps.h"
 #include "common/state/state.h"
 #include "common/tensor/tensor.h"
 #include "common/trace/node_traces.h"
@@ -46,6 +49,16 @@ struct WorkerSetup {
   const State* state = nullptr;
   // What that worker had reported; null: nothing, and this report begins at `first_step`.
   const WorkerReport* report_before = nullptr;
+  // Where the group is formed anew in a run: the clock of training goes on from where it began, and
+  // the marks that were passed before the step `scored_at` are scored. Absent: it begins here, and
+  // all that were passed before `first_step` are.
+  std::optional<Clock::time_point> clock_begin;
+  std::optional<int64_t> scored_at;
+  // What the run goes back to when a process is lost: the worker's state at the beginning of every
+  // step, and the model at marks. Where it is lost the report is complete up to there too. Null:
+  // nobody goes back.
+  KeptSteps* kept_steps = nullptr;
+  KeptMarks* kept_marks = nullptr;
   MeteredTransport* transport = nullptr;  // null where nothing is exchanged
   BufferAllocator allocate_exchange;  // of host memory that the transport moves fastest; absent:
                                       // ordinary memory
@@ -58,6 +71,10 @@ struct WorkerSetup {
   // and medians. Where work is claimed `step` is that of the step's lot, lot / N: it never falls,
   // and all lots of earlier steps are somebody's. Absent: nobody asks.
   std::function<absl::StatusOr<bool>(int64_t step)> before_step;
+  // Called when a step begins, on its clock: for faults that somebody wants. Returns by which the
+  // worker's computing is slowed from then on, which an emulated model knows itself; 1: not at all.
+  // `step` is as of before_step. Absent: nothing slows it but the spec.
+  std::function<double(int64_t step)> on_step;
   // Called at every checkpoint (training.checkpoint_every_steps), while all stand still, with what
   // the worker needs to go on before `step`: `state`, and its serialized report so far. Absent:
   // nobody keeps them.

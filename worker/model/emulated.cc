@@ -27,6 +27,7 @@ class EmulatedModel : public Model {
         forward_(absl::ToChronoNanoseconds(times.forward)),
         backward_(absl::ToChronoNanoseconds(times.backward)),
         interrupted_(std::move(times.interrupted)),
+        slowed_(std::move(times.slowed)),
         gradients_(gradients),
         kernels_(kernels) {}
 
@@ -50,7 +51,7 @@ class EmulatedModel : public Model {
   }
 
   absl::Status Forward(const BatchView& batch, TensorView weights) override {
-    const Clock::time_point end = Clock::now() + forward_;
+    const Clock::time_point end = Clock::now() + Slowed(forward_);
     training_ = batch.training;
     forwarded_ = true;
     count_ = batch.count;
@@ -67,12 +68,12 @@ class EmulatedModel : public Model {
           "backward of an emulated model: there was no forward of a training batch");
     }
     forwarded_ = false;
+    const auto backward = static_cast<double>(Slowed(backward_).count());
     for (const Bucket& bucket : layout().buckets()) {
       RM_RETURN_IF_ERROR(Write(bucket, gradients));
       const double share =
           static_cast<double>(bucket.end()) / static_cast<double>(layout().count());
-      const std::chrono::nanoseconds over(
-          static_cast<int64_t>(static_cast<double>(backward_.count()) * share));
+      const std::chrono::nanoseconds over(static_cast<int64_t>(backward * share));
       RM_RETURN_IF_ERROR(SleepUntil(begin + over, interrupted_));
       RM_RETURN_IF_ERROR(ready(bucket));
     }
@@ -89,6 +90,12 @@ class EmulatedModel : public Model {
   }
 
  private:
+  std::chrono::nanoseconds Slowed(std::chrono::nanoseconds time) const {
+    if (!slowed_) return time;
+    return std::chrono::nanoseconds(
+        static_cast<int64_t>(static_cast<double>(time.count()) * slowed_()));
+  }
+
   // The rank's gradients of `bucket`.
   absl::Status Write(const Bucket& bucket, const TensorView& gradients) {
     const int64_t count = layout().count();
@@ -108,6 +115,7 @@ class EmulatedModel : public Model {
   const std::chrono::nanoseconds forward_;
   const std::chrono::nanoseconds backward_;
   const std::function<absl::Status()> interrupted_;
+  const std::function<double()> slowed_;
   EmulatedGradients gradients_;  // its scale is that of draw_
   KernelLibrary& kernels_;
   Buffer draw_;       // [layout().count()], in the library's place

@@ -19,6 +19,8 @@ struct EmulatedTimes {
   absl::Duration backward;
   // As of SleepUntil (common/base/interruptible_sleep.h): its error is Forward's or Backward's.
   std::function<absl::Status()> interrupted;
+  // By which both take longer from now on, asked when each begins; absent: 1, always.
+  std::function<double()> slowed = nullptr;
 };
 
 // Where the gradients come from that nobody computes.

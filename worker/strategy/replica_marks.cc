@@ -25,30 +25,36 @@ ReplicaMarks::ReplicaMarks(const WorkerLink& link, MarkSource source)
       source_(std::move(source)),
       ranks_(TraitsOf(*link.spec).workers),
       marks_(SampleMarks(*link.spec)),
-      copies_(MarkCopies(*link.spec), ShareOf(link.rank).count),
-      passed_(marks_.size()),
-      equal_(marks_.size()) {}
+      kept_(link.kept_marks != nullptr ? *link.kept_marks : own_),
+      equal_(marks_.size()) {
+  // Of a run whose group was formed anew the copies of marks that it had passed are there.
+  if (!kept_.passed.empty()) return;
+  kept_.copies = SnapshotStore(MarkCopies(*link.spec), ShareOf(link.rank).count);
+  kept_.passed.resize(marks_.size());
+}
 
 void ReplicaMarks::StepEnded(int64_t step, bool equal) {
   while (next_ < marks_.size() && marks_[next_].update <= step) ++next_;
   if (next_ == marks_.size() || marks_[next_].update != step + 1) return;
   // After the last mark the weights lie still.
-  if (static_cast<int32_t>(next_) < copies_.marks()) {
+  if (static_cast<int32_t>(next_) < kept_.copies.marks()) {
     const Range share = ShareOf(link_.rank);
     const WeightsView model = source_.model ? source_.model() : link_.replica->weights();
-    copies_.Copy(static_cast<int32_t>(next_), 0, model.host().subspan(share.begin, share.count));
+    kept_.copies.Copy(static_cast<int32_t>(next_), 0,
+                      model.host().subspan(share.begin, share.count));
   }
   equal_[next_] = equal;
-  passed_[next_++] = Clock::now();
+  kept_.passed[next_++] = Clock::now();
 }
 
 absl::StatusOr<MarkedModel> ReplicaMarks::Recall(int32_t mark) {
   RM_CHECK(mark >= 0 && mark < static_cast<int32_t>(marks_.size()));
-  if (mark == copies_.marks()) {
-    return MarkedModel{source_.model ? source_.model() : link_.replica->weights(), passed_[mark]};
+  if (mark == kept_.copies.marks()) {
+    return MarkedModel{source_.model ? source_.model() : link_.replica->weights(),
+                       kept_.passed[mark]};
   }
   const Range share = ShareOf(link_.rank);
-  const absl::Span<const float> own = copies_.at(mark);
+  const absl::Span<const float> own = kept_.copies.at(mark);
   RM_CHECK(static_cast<int64_t>(own.size()) == share.count);
   recalled_.resize(link_.layout->count());
   std::copy(own.begin(), own.end(), recalled_.begin() + share.begin);
@@ -57,12 +63,13 @@ absl::StatusOr<MarkedModel> ReplicaMarks::Recall(int32_t mark) {
       equal_[mark] ? absl::OkStatus()
       : source_.average != nullptr
           ? source_.average->Average(marks_.back().update + 1 + mark, absl::MakeSpan(recalled_))
-      : ranks_ > 1 ? Gather(mark)
-                   : absl::OkStatus();
+      : ranks_ > 1 && link_.kept_marks == nullptr ? Gather(mark)
+                                                  : absl::OkStatus();
   RM_RETURN_IF_ERROR(Annotate(together, absl::StrCat("mark ", mark)));
-  copies_.Free(mark);
+  // Of a step that is undone it may be asked for again.
+  if (link_.kept_marks == nullptr) kept_.copies.Free(mark);
   // Versions of the replica's weights are 0 or more.
-  return MarkedModel{WeightsView::OnHost(recalled_, -1 - mark), passed_[mark]};
+  return MarkedModel{WeightsView::OnHost(recalled_, -1 - mark), kept_.passed[mark]};
 }
 
 absl::Status ReplicaMarks::Gather(int32_t mark) {

@@ -11,7 +11,7 @@
 #include "common/base/partition.h"
 #include "common/collective/executor.h"
 #include "common/config/describe.h"
-#include "common/exchange/snapshot_store.h"
+#include "common/exchange/kept_marks.h"
 #include "worker/strategy/strategy.h"
 #include "worker/strategy/weight_exchange.h"
 
@@ -29,8 +29,8 @@ struct MarkSource {
 
 // What a worker keeps of the model at marks where workers hold the weights. Where all that train
 // have the model after every step it is a share of the arena, so that all of them together keep
-// each mark once; where the model is their average it is the whole replica. Memory is taken by the
-// constructor. The step thread's.
+// each mark once; where the model is their average, or a worker may be lost
+// (WorkerLink::kept_marks), it is the whole. Memory is taken by the constructor. The step thread's.
 class ReplicaMarks {
  public:
   explicit ReplicaMarks(const WorkerLink& link, MarkSource source = {});
@@ -47,12 +47,13 @@ class ReplicaMarks {
   absl::StatusOr<MarkedModel> Recall(int32_t mark);
 
   // Of the shares that have not been given up.
-  int64_t bytes() const { return copies_.bytes(); }
+  int64_t bytes() const { return kept_.copies.bytes(); }
 
  private:
   // What `rank` keeps of the arena.
   Range ShareOf(int32_t rank) const {
-    if (source_.average != nullptr) return {0, link_.layout->count()};
+    if (source_.average != nullptr || link_.kept_marks != nullptr)
+      return {0, link_.layout->count()};
     return Part(link_.layout->count(), ranks_, rank);
   }
   // Brings the other workers' shares to their places in recalled_.
@@ -62,8 +63,8 @@ class ReplicaMarks {
   const MarkSource source_;
   const int32_t ranks_;  // workers that train
   const std::vector<SampleMark> marks_;
-  SnapshotStore copies_;
-  std::vector<Clock::time_point> passed_;         // by mark
+  KeptMarks own_;  // where the link has none
+  KeptMarks& kept_;
   std::vector<bool> equal_;                       // by mark
   size_t next_ = 0;                               // mark
   std::vector<float> recalled_;                   // the arena at the mark last asked for

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +23,7 @@
 namespace ringmaster {
 
 class RunSpec;
+struct KeptMarks;
 
 // All that a strategy sees of the world: no kernels, no model, no data. Everything outlives the
 // strategy.
@@ -44,6 +46,13 @@ struct WorkerLink {
   // the step thread's, which raises it between steps: the steps below are not timed; null: those of
   // the warm-up alone are not
   const int64_t* timed_from = nullptr;
+  // where the model at marks is kept, whole, by each worker that has it; null: the strategy has
+  // memory of its own for its share
+  KeptMarks* kept_marks = nullptr;
+  // Told, by whichever thread, when more steps are settled: the first `steps` of the run are in the
+  // weights for good, or in what is lost with this worker. Never fewer than before; null: nobody
+  // asks.
+  std::function<void(int64_t steps)> settled;
 
   // The lot that the worker computes in `step`, which is under way.
   int64_t lot(int64_t step) const {
@@ -83,6 +92,8 @@ struct MarkedModel {
   // When the weights had passed the mark: this worker's, or those that servers hold, of which it is
   // known only within the time that a message takes, and reported by them too.
   Clock::time_point passed;
+  // false: since a worker is lost there never was such a model, and the weights are no model
+  bool was_reached = true;
 };
 
 // The one thing that varies between arms. Called by the step thread only; a run's steps count from

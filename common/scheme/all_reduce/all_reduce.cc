@@ -133,6 +133,8 @@ SchemeTraits Traits(const StrategySpec& strategy, int32_t workers) {
   for (const EngineInfo& engine : Engines()) {
     if (engine.name == all_reduce.collective()) traits.engine = engine.name;
   }
+  // A library's group cannot lose a rank.
+  traits.may_reform = traits.engine.empty();
   return traits;
 }
 

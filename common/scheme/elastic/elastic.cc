@@ -108,6 +108,7 @@ SchemeTraits Traits(const StrategySpec& strategy, int32_t workers) {
     traits.attraction = elastic.alpha();
     traits.exchange_arenas = 2;      // what arrives, and the center
     traits.server_arenas = workers;  // an answer to each
+    traits.may_continue = true;
     return traits;
   }
   traits.collective = OwnCollective(elastic.collective());

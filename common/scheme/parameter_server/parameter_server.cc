@@ -249,6 +249,13 @@ SchemeTraits Traits(const StrategySpec& strategy, int32_t workers) {
   if (traits.backup_workers > 0) traits.replicas = Replicas::kEqualAfterDrain;
   traits.local_steps = server.local_steps();
   if (traits.local_steps > 0) traits.divisor = Divisor::kOwnBatches;
+  // Who is lost must hold no weights that nobody else has.
+  traits.may_reform = traits.updates == Updates::kTogether && traits.backup_workers == 0 &&
+                      !(traits.servers_beside_workers && traits.servers >= workers);
+  // Nobody waits for one worker alone, and none holds weights. What it has pushed of steps made
+  // alone counts them, so that marks would lack those it has not pushed.
+  traits.may_continue = (traits.updates == Updates::kOnArrival || traits.backup_workers > 0) &&
+                        traits.local_steps == 0 && !traits.servers_beside_workers;
   traits.compensates_delay = server.has_delay_compensation();
   const CodecInfo* const down =
       server.has_down_codec() ? FindCodec(server.down_codec().name()) : nullptr;

@@ -6,6 +6,8 @@
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_posix.h>
 #include <sys/socket.h>
 
@@ -22,8 +24,12 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
+#include "common/base/addresses.h"
+#include "common/base/host_port.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
+#include "common/security/tls_identity.h"
+#include "common/transport/grpc/open_sockets.h"
 #include "common/transport/grpc/stream.h"
 #include "common/transport/grpc/stream_ends.h"
 #include "common/transport/handshake.h"
@@ -66,16 +72,42 @@ class GrpcFabric : public PollingFabric {
     sends_.AwaitNone();
   }
 
+  // With TLS gRPC listens itself, at a port of its own: its channels over given sockets are in
+  // clear.
+  absl::Status ListenForStreams() {
+    RM_ASSIGN_OR_RETURN(HostPort where, HostPort::Parse(endpoint_));
+    where.port = 0;
+    const JobCertificates& own = options().credentials.tls->certificates();
+    grpc::SslServerCredentialsOptions credentials(
+        GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+    credentials.pem_root_certs = own.authority;
+    credentials.pem_key_cert_pairs.push_back({own.key, own.certificate});
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort(where.ToString(), grpc::SslServerCredentials(credentials),
+                             &stream_port_);
+    builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
+                               static_cast<int>(absl::ToInt64Milliseconds(kIntroductionLimit)));
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS,
+                               static_cast<int>(absl::ToInt64Milliseconds(kIntroductionLimit)));
+    return StartServer(&builder);
+  }
+
   std::string endpoint() const override { return endpoint_; }
 
   absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self,
                        MonotonicTime deadline) override {
     const MonotonicTime begin = MonotonicNow();
     RM_RETURN_IF_ERROR(SetProcesses(processes, self));
-    RM_ASSIGN_OR_RETURN(sockets_, JoinProcesses(listener_.get(),
-                                                {"grpc", options().token, options().segment_bytes,
-                                                 processes, self, [this] { return aborted(); }},
-                                                deadline));
+    RM_ASSIGN_OR_RETURN(
+        Joined joined,
+        JoinProcesses(listener_.get(),
+                      {"grpc", options().credentials, options().segment_bytes, processes, self,
+                       static_cast<uint32_t>(stream_port_), [this] { return aborted(); }},
+                      deadline));
+    // With TLS they have told where the streams begin, and that they are who they should be.
+    if (!is_tls()) {
+      for (Wire& wire : joined.wires) sockets_.push_back(std::move(wire.fd));
+    }
     // All who may come have come.
     Fd closed = std::move(listener_);
     {
@@ -84,11 +116,14 @@ class GrpcFabric : public PollingFabric {
       joined_.assign(processes.size(), false);
       joined_[self] = true;
     }
-    RM_RETURN_IF_ERROR(StartServer());
+    RM_RETURN_IF_ERROR(AwaitCalls());
     if (queue_ == nullptr) queue_ = std::make_unique<grpc::CompletionQueue>();
     StartPolling("grpc-helper");
-    for (int32_t process = 0; process < self; ++process) RM_RETURN_IF_ERROR(OpenStream(process));
+    for (int32_t process = 0; process < self; ++process) {
+      RM_RETURN_IF_ERROR(OpenStream(process, joined.stream_ports[process]));
+    }
     RM_RETURN_IF_ERROR(AwaitStreams(begin, deadline));
+    if (is_tls()) FindSockets(joined.stream_ports);
     return Connected();
   }
 
@@ -107,6 +142,13 @@ class GrpcFabric : public PollingFabric {
     for (auto& stream : streams_) {
       if (stream != nullptr) stream->DropSends();
     }
+  }
+
+  void OnForget(int32_t process) override {
+    // What gRPC still has to write to a process that hangs would keep the call. With TLS nobody
+    // knows whose a socket is, and the call is kept until this fabric ends.
+    if (!is_tls()) shutdown(sockets_[process].get(), SHUT_RDWR);
+    streams_[process]->Forget();
   }
 
   // A look that does not wait makes gRPC pass on what it has begun to threads of its own, which
@@ -201,20 +243,30 @@ class GrpcFabric : public PollingFabric {
     set(GRPC_ARG_HTTP2_WRITE_BUFFER_SIZE, window_bytes);
   }
 
-  // Takes the sockets of all higher processes, who open the streams.
-  absl::Status StartServer() {
-    if (self() + 1 == static_cast<int32_t>(processes().size())) return absl::OkStatus();
-    grpc::ServerBuilder builder;
-    SetArguments([&](const char* name, int value) { builder.AddChannelArgument(name, value); });
-    builder.RegisterAsyncGenericService(&service_);
-    std::unique_ptr<grpc::ServerCompletionQueue> queue = builder.AddCompletionQueue();
-    grpc::ServerCompletionQueue* const server_queue = queue.get();
+  bool is_tls() const { return options().credentials.tls != nullptr; }
+
+  absl::Status StartServer(grpc::ServerBuilder* builder) {
+    SetArguments([&](const char* name, int value) { builder->AddChannelArgument(name, value); });
+    builder->RegisterAsyncGenericService(&service_);
+    std::unique_ptr<grpc::ServerCompletionQueue> queue = builder->AddCompletionQueue();
+    server_queue_ = queue.get();
     queue_ = std::move(queue);
-    server_ = builder.BuildAndStart();
-    if (server_ == nullptr) return absl::UnavailableError("grpc: the server did not start");
+    server_ = builder->BuildAndStart();
+    return server_ != nullptr ? absl::OkStatus()
+                              : absl::UnavailableError("grpc: the server did not start");
+  }
+
+  // Takes the streams of all higher processes, who open them; in clear over their sockets.
+  absl::Status AwaitCalls() {
+    if (self() + 1 == static_cast<int32_t>(processes().size())) return absl::OkStatus();
+    if (server_ == nullptr) {
+      grpc::ServerBuilder builder;
+      RM_RETURN_IF_ERROR(StartServer(&builder));
+    }
     for (int32_t process = self() + 1; process < static_cast<int32_t>(processes().size());
          ++process) {
-      AwaitStream(server_queue);
+      AwaitStream(server_queue_);
+      if (is_tls()) continue;
       RM_ASSIGN_OR_RETURN(const int fd, Duplicate(process));
       grpc::AddInsecureChannelFromFd(server_.get(), fd);
     }
@@ -254,12 +306,44 @@ class GrpcFabric : public PollingFabric {
     return absl::OkStatus();
   }
 
-  absl::Status OpenStream(int32_t process) {
-    RM_ASSIGN_OR_RETURN(const int fd, Duplicate(process));
+  absl::StatusOr<std::shared_ptr<grpc::Channel>> ChannelTo(int32_t process, uint32_t port) {
     grpc::ChannelArguments arguments;
     SetArguments([&](const char* name, int value) { arguments.SetInt(name, value); });
-    stubs_.push_back(std::make_unique<grpc::GenericStub>(
-        grpc::CreateCustomInsecureChannelFromFd(absl::StrCat("process-", process), fd, arguments)));
+    if (!is_tls()) {
+      RM_ASSIGN_OR_RETURN(const int fd, Duplicate(process));
+      return grpc::CreateCustomInsecureChannelFromFd(absl::StrCat("process-", process), fd,
+                                                     arguments);
+    }
+    RM_ASSIGN_OR_RETURN(HostPort where, HostPort::Parse(processes()[process].endpoint));
+    where.port = static_cast<int>(port);
+    arguments.SetSslTargetNameOverride(where.host);
+    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+    // Each has a connection of its own, and none is shared with another fabric of this process.
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    const JobCertificates& own = options().credentials.tls->certificates();
+    const bool is_v6 = where.host.find(':') != std::string::npos;
+    return grpc::CreateCustomChannel(
+        absl::StrCat(is_v6 ? "ipv6:" : "ipv4:", where.ToString()),
+        grpc::SslCredentials({own.authority, own.key, own.certificate}), arguments);
+  }
+
+  // The sockets that gRPC has opened, to shut them when a peer hangs.
+  void FindSockets(const std::vector<uint32_t>& stream_ports) {
+    sockets_ = OpenSockets([&](const SocketAddress& own, const SocketAddress& other) {
+      if (own.ToHostPort().port == stream_port_) return true;
+      for (int32_t process = 0; process < self(); ++process) {
+        const auto endpoint = HostPort::Parse(processes()[process].endpoint);
+        if (endpoint.ok() &&
+            other.ToHostPort() == HostPort{endpoint->host, static_cast<int>(stream_ports[process])})
+          return true;
+      }
+      return false;
+    });
+  }
+
+  absl::Status OpenStream(int32_t process, uint32_t port) {
+    RM_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel, ChannelTo(process, port));
+    stubs_.push_back(std::make_unique<grpc::GenericStub>(channel));
     auto stream = std::make_unique<ClientStream>(options().segment_bytes, &sends_);
     stream->SetEvents(EventsOf(process));
     ClientStream& started = *stream;
@@ -291,7 +375,7 @@ class GrpcFabric : public PollingFabric {
   }
 
   void Fail(const absl::Status& why) {
-    Abort(why);
+    ConnectionEnded(why);
     absl::MutexLock lock(&mutex_);
     if (join_status_.ok()) join_status_ = why;
     joined_changed_.SignalAll();
@@ -299,10 +383,12 @@ class GrpcFabric : public PollingFabric {
 
   Fd listener_;  // until connected
   const std::string endpoint_;
-  std::vector<Fd> sockets_;  // by process; gRPC works on duplicates
+  std::vector<Fd> sockets_;  // in clear by process; gRPC works on duplicates
+  int stream_port_ = 0;      // with TLS
   std::vector<std::unique_ptr<grpc::GenericStub>> stubs_;
   grpc::AsyncGenericService service_;
-  std::unique_ptr<grpc::CompletionQueue> queue_;  // the server's, where there is one
+  std::unique_ptr<grpc::CompletionQueue> queue_;         // the server's, where there is one
+  grpc::ServerCompletionQueue* server_queue_ = nullptr;  // the same; null: there is none
   std::unique_ptr<grpc::Server> server_;
   // filled by Connect, taken from by who polls
   std::vector<std::unique_ptr<ServerStream>> uncalled_;
@@ -324,7 +410,9 @@ class GrpcFabric : public PollingFabric {
 absl::StatusOr<std::unique_ptr<Fabric>> CreateGrpcFabric(const FabricOptions& options) {
   absl::StatusOr<Listener> listener = ListenAt(options.listen_address);
   if (!listener.ok()) return Annotate(listener.status(), "grpc");
-  return std::make_unique<GrpcFabric>(options, *std::move(listener));
+  auto fabric = std::make_unique<GrpcFabric>(options, *std::move(listener));
+  if (options.credentials.tls != nullptr) RM_RETURN_IF_ERROR(fabric->ListenForStreams());
+  return fabric;
 }
 
 }  // namespace ringmaster

@@ -110,20 +110,26 @@ void Stream::On(StreamTag::Kind kind, bool ok) {
   if (begins && !awaits_answer) Begun();
   if (kind == StreamTag::Kind::kRead) ReadDone(ok);
   if (kind == StreamTag::Kind::kWritten) WriteDone(ok);
-  absl::MutexLock lock(&mutex_);
-  if (kind == StreamTag::Kind::kOver) over_ = true;
-  --awaited_tags_;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (kind == StreamTag::Kind::kOver) over_ = true;
+    --awaited_tags_;
+  }
+  LetGoIfEnded();
 }
 
 void Stream::Send(const OutgoingMessage& message) {
+  bool writes = false;
   {
     absl::MutexLock lock(&mutex_);
-    if (dropping_ || closing_) return;
-    queue_.push_back(new Sending(message, count_));
-    if (writing_) return;
-    writing_ = true;
+    if (!dropping_ && !closing_) {
+      queue_.push_back(new Sending(message, count_));
+      if (writing_) return;
+      writing_ = true;
+      writes = true;
+    }
   }
-  WriteNext();
+  writes ? WriteNext() : message.sender->FinishSend(message.op);
 }
 
 void Stream::DropSends() {
@@ -141,10 +147,34 @@ void Stream::Close() {
   {
     absl::MutexLock lock(&mutex_);
     if (closing_) return;  // it broke: it ends by itself
-    closing_ = true;
+    closing_ = cancelling_ = true;
   }
-  Cancel();
+  CancelOnce();
   EndIfQuiet();
+}
+
+void Stream::CancelOnce() {
+  Cancel();
+  absl::MutexLock lock(&mutex_);
+  cancelling_ = false;
+}
+
+void Stream::Forget() {
+  Close();
+  {
+    absl::MutexLock lock(&mutex_);
+    forgotten_ = true;
+  }
+  LetGoIfEnded();
+}
+
+void Stream::LetGoIfEnded() {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!forgotten_ || let_go_ || !has_call_ || !IsEnded()) return;
+    let_go_ = true;
+  }
+  LetGo();
 }
 
 void Stream::ReadNext() { StartReadOf(&incoming_); }
@@ -252,9 +282,10 @@ void Stream::Break(const absl::Status& status) {
     absl::MutexLock lock(&mutex_);
     first = !closing_;
     closing_ = true;
+    if (first) cancelling_ = true;
   }
   if (first) {
-    Cancel();
+    CancelOnce();
     events_.broken(status);
   }
   EndIfQuiet();
@@ -263,7 +294,7 @@ void Stream::Break(const absl::Status& status) {
 void Stream::EndIfQuiet() {
   {
     absl::MutexLock lock(&mutex_);
-    if (!closing_ || !has_call_ || beginning_ || writing_ || ending_) return;
+    if (!closing_ || !has_call_ || beginning_ || writing_ || cancelling_ || ending_) return;
     ending_ = true;
   }
   StartEnd();

@@ -68,11 +68,16 @@ class Stream {
   // for a peer.
   void Send(const OutgoingMessage& message);
 
-  // Forgets what is queued; what gRPC has taken already stays its own.
+  // Ends the sends that are queued, and later ones at once; what gRPC has taken already stays its
+  // own.
   void DropSends();
 
   // Ends the stream, whose connection is shut already.
   void Close();
+
+  // The same for good: gRPC gives back what it has taken of sends, as soon as the call has ended,
+  // and not only with this object.
+  void Forget();
 
   // Waits, while another thread polls the queue, until gRPC has let go of the call of a stream that
   // was closed or broke. At once, if there is none yet; the queue may return one more tag then.
@@ -93,6 +98,8 @@ class Stream {
   virtual void Answered() = 0;
   // Makes gRPC fail what is under way of the call, so that its tags return soon. Any thread.
   virtual void Cancel() = 0;
+  // Destroys the call, with all that gRPC still holds of it. Called once, by the last to use it.
+  virtual void LetGo() = 0;
 
   // There is a call, for which kOpened is to come: from here on it has to be ended.
   void HasCall();
@@ -114,6 +121,9 @@ class Stream {
   // There is no second reaction to wait for any more.
   void Begun();
   void EndIfQuiet();
+  // Cancels the call of a stream that is closing_ since just now.
+  void CancelOnce();
+  void LetGoIfEnded();
   bool IsEnded() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return !has_call_ || (over_ && awaited_tags_ == 0);
   }
@@ -137,6 +147,10 @@ class Stream {
   bool has_call_ ABSL_GUARDED_BY(mutex_) = false;
   // Between HasCall and Begun: gRPC's end and beginning of a call touch the same flags of it.
   bool beginning_ ABSL_GUARDED_BY(mutex_) = false;
+  // Between closing and the return of Cancel: the call must not end meanwhile.
+  bool cancelling_ ABSL_GUARDED_BY(mutex_) = false;
+  bool forgotten_ ABSL_GUARDED_BY(mutex_) = false;
+  bool let_go_ ABSL_GUARDED_BY(mutex_) = false;
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
   bool over_ ABSL_GUARDED_BY(mutex_) = false;
   int awaited_tags_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -18,14 +18,14 @@ constexpr char kWelcomeKey[] = "ringmaster-welcome";
 void ClientStream::Start(grpc::GenericStub& stub, grpc::CompletionQueue* queue, int32_t self,
                          std::function<void()> welcomed) {
   welcomed_ = std::move(welcomed);
-  context_.AddMetadata(kProcessKey, absl::StrCat(self));
-  call_ = stub.PrepareCall(&context_, kExchangeMethod, queue);
+  context_->AddMetadata(kProcessKey, absl::StrCat(self));
+  call_ = stub.PrepareCall(&*context_, kExchangeMethod, queue);
   HasCall();
   call_->StartCall(Awaited(StreamTag::Kind::kOpened));
 }
 
 void ClientStream::Answered() {
-  if (context_.GetServerInitialMetadata().count(kWelcomeKey) == 0) {
+  if (context_->GetServerInitialMetadata().count(kWelcomeKey) == 0) {
     Break(absl::UnavailableError("the stream was refused"));
     return;
   }
@@ -38,15 +38,15 @@ void ServerStream::Start(grpc::AsyncGenericService& service, grpc::ServerComplet
                          std::function<void()> answered) {
   called_ = std::move(called);
   answered_ = std::move(answered);
-  service.RequestCall(&context_, &call_, queue, queue, Awaited(StreamTag::Kind::kOpened));
+  service.RequestCall(&*context_, &*call_, queue, queue, Awaited(StreamTag::Kind::kOpened));
 }
 
 bool ServerStream::Opened() {
   is_called_.store(true);
-  const auto& metadata = context_.client_metadata();
+  const auto& metadata = context_->client_metadata();
   const auto found = metadata.find(kProcessKey);
   int32_t process = -1;
-  if (context_.method() != kExchangeMethod || found == metadata.end() ||
+  if (context_->method() != kExchangeMethod || found == metadata.end() ||
       !absl::SimpleAtoi(absl::string_view(found->second.data(), found->second.size()), &process)) {
     process = -1;
   }
@@ -55,8 +55,8 @@ bool ServerStream::Opened() {
     Break(status);
     return false;
   }
-  context_.AddInitialMetadata(kWelcomeKey, "1");
-  call_.SendInitialMetadata(Awaited(StreamTag::Kind::kAnswered));
+  context_->AddInitialMetadata(kWelcomeKey, "1");
+  call_->SendInitialMetadata(Awaited(StreamTag::Kind::kAnswered));
   return true;
 }
 
@@ -66,7 +66,7 @@ void ServerStream::Answered() {
 }
 
 void ServerStream::Cancel() {
-  if (is_called_.load()) context_.TryCancel();
+  if (is_called_.load()) context_->TryCancel();
 }
 
 }  // namespace ringmaster

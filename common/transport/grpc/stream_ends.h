@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "common/transport/grpc/stream.h"
 
@@ -37,10 +39,14 @@ class ClientStream : public Stream {
     return true;
   }
   void Answered() override;
-  void Cancel() override { context_.TryCancel(); }
+  void Cancel() override { context_->TryCancel(); }
+  void LetGo() override {
+    call_.reset();
+    context_.reset();
+  }
 
  private:
-  grpc::ClientContext context_;
+  std::optional<grpc::ClientContext> context_{std::in_place};
   std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call_;
   grpc::Status end_;
   std::function<void()> welcomed_;
@@ -49,8 +55,9 @@ class ClientStream : public Stream {
 // The end that is called.
 class ServerStream : public Stream {
  public:
-  ServerStream(int64_t segment_bytes, SendCount* count)
-      : Stream(segment_bytes, count), call_(&context_) {}
+  ServerStream(int64_t segment_bytes, SendCount* count) : Stream(segment_bytes, count) {
+    call_.emplace(&*context_);
+  }
 
   // Waits for a call, with reactions in `queue`, which is of the service's server and outlives the
   // stream's tags. `called`: one was opened by that process (-1: it does not say); an error breaks
@@ -61,21 +68,25 @@ class ServerStream : public Stream {
 
  protected:
   void StartWriteOf(const grpc::ByteBuffer& buffer) override {
-    call_.Write(buffer, Awaited(StreamTag::Kind::kWritten));
+    call_->Write(buffer, Awaited(StreamTag::Kind::kWritten));
   }
   void StartReadOf(grpc::ByteBuffer* buffer) override {
-    call_.Read(buffer, Awaited(StreamTag::Kind::kRead));
+    call_->Read(buffer, Awaited(StreamTag::Kind::kRead));
   }
   void StartEnd() override {
-    call_.Finish(grpc::Status::CANCELLED, Awaited(StreamTag::Kind::kOver));
+    call_->Finish(grpc::Status::CANCELLED, Awaited(StreamTag::Kind::kOver));
   }
   bool Opened() override;
   void Answered() override;
   void Cancel() override;
+  void LetGo() override {
+    call_.reset();
+    context_.reset();
+  }
 
  private:
-  grpc::GenericServerContext context_;
-  grpc::GenericServerAsyncReaderWriter call_;
+  std::optional<grpc::GenericServerContext> context_{std::in_place};
+  std::optional<grpc::GenericServerAsyncReaderWriter> call_;
   std::atomic<bool> is_called_{false};
   std::function<absl::Status(int32_t process)> called_;
   std::function<void()> answered_;

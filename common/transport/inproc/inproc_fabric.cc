@@ -34,6 +34,7 @@ class InprocFabric : public FabricBase {
  protected:
   void SendRemote(int32_t process, const OutgoingMessage& message) override { RM_CHECK(false); }
   void OnAbort() override {}
+  void OnForget(int32_t process) override { RM_CHECK(false); }
 };
 
 }  // namespace

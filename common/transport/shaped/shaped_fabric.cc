@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
@@ -46,6 +47,11 @@ class ShapedFabric : public Fabric, private NetworkEntrance {
     return below_->AllocateExchange(size_bytes);
   }
   void Abort(const absl::Status& why) override { below_->Abort(why); }
+  // The process may have played the network's memory at that moment.
+  void Forget(int32_t process) override {
+    Abort(absl::UnavailableError(absl::StrCat(
+        "process ", process, " is lost, and a shaped network does not outlive a process of it")));
+  }
 
   absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self,
                        MonotonicTime deadline) override {

@@ -1,7 +1,6 @@
 #include "common/transport/shm/exact_io.h"
 
 #include <poll.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -19,15 +18,14 @@ absl::Status Closed() {
 
 }  // namespace
 
-absl::Status WriteExactly(int fd, const void* data, size_t size) {
-  return send(fd, data, size, MSG_NOSIGNAL) == static_cast<ssize_t>(size) ? absl::OkStatus()
-                                                                          : Closed();
+absl::Status WriteExactly(Wire& wire, const void* data, size_t size) {
+  return wire.Write(data, size) == static_cast<ssize_t>(size) ? absl::OkStatus() : Closed();
 }
 
-absl::Status ReadExactly(int fd, void* data, size_t size, const Membership& membership,
+absl::Status ReadExactly(Wire& wire, void* data, size_t size, const Membership& membership,
                          MonotonicTime deadline) {
   for (size_t done = 0; done < size;) {
-    const ssize_t count = recv(fd, static_cast<char*>(data) + done, size - done, MSG_DONTWAIT);
+    const ssize_t count = wire.Read(static_cast<char*>(data) + done, size - done);
     if (count > 0) {
       done += count;
       continue;
@@ -38,7 +36,7 @@ absl::Status ReadExactly(int fd, void* data, size_t size, const Membership& memb
       return absl::DeadlineExceededError(
           "it has not answered what is asked before memory is shared");
     }
-    pollfd readable = {fd, POLLIN, 0};
+    pollfd readable = {wire.fd.get(), POLLIN, 0};
     const int64_t limit_ms = std::min<int64_t>(absl::ToInt64Milliseconds(left), kAbortPollMs) + 1;
     if (poll(&readable, 1, static_cast<int>(limit_ms)) == 0)
       RM_RETURN_IF_ERROR(membership.Aborted());

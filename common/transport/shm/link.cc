@@ -41,7 +41,11 @@ Link::Link(const Ends& ends, Recipient recipient)
 
 absl::Status Link::Send(const OutgoingMessage& message) {
   absl::MutexLock lock(&send_mutex_);
-  if (dropping_) return absl::OkStatus();
+  if (dropping_) {
+    message.sender->FinishSend(message.op);
+    RingBell(ends_.own);  // another thread may wait for it
+    return absl::OkStatus();
+  }
   Sending sending = {message};
   if (head_ == queue_.size()) {
     RM_ASSIGN_OR_RETURN(const bool whole, HandOver(&sending));
@@ -181,6 +185,9 @@ bool Link::TakeAcks() {
 void Link::DropSends() {
   absl::MutexLock lock(&send_mutex_);
   dropping_ = true;
+  for (size_t i = head_; i < queue_.size(); ++i)
+    queue_[i].message.sender->FinishSend(queue_[i].message.op);
+  for (const Unread& unread : unread_) unread.sender->FinishSend(unread.op);
   queue_.clear();
   head_ = 0;
   unread_.clear();

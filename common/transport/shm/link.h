@@ -73,7 +73,8 @@ class Link {
   // Asks the peer's helper to take what this process waits to have taken, if there is such.
   void AskToTake();
 
-  // Forgets what is held back; later sends are dropped.
+  // Ends the sends that are under way, and later ones at once, whether or not the peer has taken
+  // them.
   void DropSends();
 
  private:

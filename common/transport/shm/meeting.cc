@@ -56,14 +56,14 @@ absl::StatusOr<PeerMemory> OpenOffer(const Offer& offer, int32_t self, int64_t p
 
 }  // namespace
 
-absl::StatusOr<std::vector<PeerMemory>> ShareMemory(absl::Span<const Fd> sockets,
+absl::StatusOr<std::vector<PeerMemory>> ShareMemory(absl::Span<Wire> wires,
                                                     const Membership& membership, const Shared& own,
                                                     MonotonicTime deadline) {
-  std::vector<PeerMemory> memories(sockets.size());
+  std::vector<PeerMemory> memories(wires.size());
   const auto for_all_peers = [&](auto&& action) -> absl::Status {
-    for (int32_t process = 0; process < static_cast<int32_t>(sockets.size()); ++process) {
+    for (int32_t process = 0; process < static_cast<int32_t>(wires.size()); ++process) {
       if (process == membership.self) continue;
-      RM_RETURN_IF_ERROR(Annotate(action(process, sockets[process].get()),
+      RM_RETURN_IF_ERROR(Annotate(action(process, wires[process]),
                                   absl::StrCat(membership.transport, ": ",
                                                DescribeProcess(membership.processes, process))));
     }
@@ -71,18 +71,19 @@ absl::StatusOr<std::vector<PeerMemory>> ShareMemory(absl::Span<const Fd> sockets
   };
   const Offer offer = OfferOf(own);
   // Everybody writes before he reads, so nobody waits in a circle.
-  RM_RETURN_IF_ERROR(
-      for_all_peers([&](int32_t, int fd) { return WriteExactly(fd, &offer, sizeof(offer)); }));
-  RM_RETURN_IF_ERROR(for_all_peers([&](int32_t process, int fd) -> absl::Status {
+  RM_RETURN_IF_ERROR(for_all_peers(
+      [&](int32_t, Wire& wire) { return WriteExactly(wire, &offer, sizeof(offer)); }));
+  RM_RETURN_IF_ERROR(for_all_peers([&](int32_t process, Wire& wire) -> absl::Status {
     Offer theirs;
-    RM_RETURN_IF_ERROR(ReadExactly(fd, &theirs, sizeof(theirs), membership, deadline));
-    RM_ASSIGN_OR_RETURN(memories[process], OpenOffer(theirs, membership.self, sockets.size()));
+    RM_RETURN_IF_ERROR(ReadExactly(wire, &theirs, sizeof(theirs), membership, deadline));
+    RM_ASSIGN_OR_RETURN(memories[process], OpenOffer(theirs, membership.self, wires.size()));
     return absl::OkStatus();
   }));
-  RM_RETURN_IF_ERROR(for_all_peers([&](int32_t, int fd) { return WriteExactly(fd, &kMapped, 1); }));
-  RM_RETURN_IF_ERROR(for_all_peers([&](int32_t, int fd) -> absl::Status {
+  RM_RETURN_IF_ERROR(
+      for_all_peers([&](int32_t, Wire& wire) { return WriteExactly(wire, &kMapped, 1); }));
+  RM_RETURN_IF_ERROR(for_all_peers([&](int32_t, Wire& wire) -> absl::Status {
     char mapped = 0;
-    RM_RETURN_IF_ERROR(ReadExactly(fd, &mapped, 1, membership, deadline));
+    RM_RETURN_IF_ERROR(ReadExactly(wire, &mapped, 1, membership, deadline));
     if (mapped == kMapped) return absl::OkStatus();
     return absl::FailedPreconditionError(
         "it answers what no process of ours does; use one build for all ranks");

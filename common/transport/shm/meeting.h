@@ -8,7 +8,7 @@
 #include "common/base/monotonic.h"
 #include "common/transport/membership.h"
 #include "common/transport/shm/segment.h"
-#include "common/transport/socket.h"
+#include "common/transport/wire.h"
 
 namespace ringmaster {
 
@@ -29,7 +29,7 @@ struct Shared {
 // at `self`), maps everybody's and returns when everybody has mapped this process's; by process,
 // empty at `self`. Unavailable: a peer's memory is out of reach, or it has ended. DeadlineExceeded
 // names the process that is silent.
-absl::StatusOr<std::vector<PeerMemory>> ShareMemory(absl::Span<const Fd> sockets,
+absl::StatusOr<std::vector<PeerMemory>> ShareMemory(absl::Span<Wire> wires,
                                                     const Membership& membership, const Shared& own,
                                                     MonotonicTime deadline);
 

@@ -38,15 +38,15 @@ absl::Status Stranger() {
 
 }  // namespace
 
-absl::Status ProveOneHost(absl::Span<const Fd> sockets, const Membership& membership,
+absl::Status ProveOneHost(absl::Span<Wire> wires, const Membership& membership,
                           MonotonicTime deadline) {
   const auto describe = [&](int32_t process) {
     return DescribeProcess(membership.processes, process);
   };
   const auto for_all_peers = [&](auto&& action) -> absl::Status {
-    for (int32_t process = 0; process < static_cast<int32_t>(sockets.size()); ++process) {
+    for (int32_t process = 0; process < static_cast<int32_t>(wires.size()); ++process) {
       if (process == membership.self) continue;
-      RM_RETURN_IF_ERROR(Annotate(action(process, sockets[process].get()),
+      RM_RETURN_IF_ERROR(Annotate(action(process, wires[process]),
                                   absl::StrCat(membership.transport, ": ", describe(process))));
     }
     return absl::OkStatus();
@@ -55,13 +55,13 @@ absl::Status ProveOneHost(absl::Span<const Fd> sockets, const Membership& member
   Hello hello = {{}, own.offer()};
   std::memcpy(hello.magic, kMagic, sizeof(kMagic));
   // Everybody writes before he reads, so nobody waits in a circle.
-  RM_RETURN_IF_ERROR(
-      for_all_peers([&](int32_t, int fd) { return WriteExactly(fd, &hello, sizeof(hello)); }));
+  RM_RETURN_IF_ERROR(for_all_peers(
+      [&](int32_t, Wire& wire) { return WriteExactly(wire, &hello, sizeof(hello)); }));
   Verdict verdict = {};
   std::memcpy(verdict.magic, kMagic, sizeof(kMagic));
-  RM_RETURN_IF_ERROR(for_all_peers([&](int32_t process, int fd) -> absl::Status {
+  RM_RETURN_IF_ERROR(for_all_peers([&](int32_t process, Wire& wire) -> absl::Status {
     Hello theirs;
-    RM_RETURN_IF_ERROR(ReadExactly(fd, &theirs, sizeof(theirs), membership, deadline));
+    RM_RETURN_IF_ERROR(ReadExactly(wire, &theirs, sizeof(theirs), membership, deadline));
     if (std::memcmp(theirs.magic, kMagic, sizeof(kMagic)) != 0) return Stranger();
     const absl::Status proved = HostProof::Check(theirs.offer);
     if (proved.ok() || verdict.differs != 0) return absl::OkStatus();
@@ -72,11 +72,11 @@ absl::Status ProveOneHost(absl::Span<const Fd> sockets, const Membership& member
     return absl::OkStatus();
   }));
   // The proof stays open until all have said what they found.
-  RM_RETURN_IF_ERROR(
-      for_all_peers([&](int32_t, int fd) { return WriteExactly(fd, &verdict, sizeof(verdict)); }));
-  RM_RETURN_IF_ERROR(for_all_peers([&](int32_t, int fd) -> absl::Status {
+  RM_RETURN_IF_ERROR(for_all_peers(
+      [&](int32_t, Wire& wire) { return WriteExactly(wire, &verdict, sizeof(verdict)); }));
+  RM_RETURN_IF_ERROR(for_all_peers([&](int32_t, Wire& wire) -> absl::Status {
     Verdict theirs;
-    RM_RETURN_IF_ERROR(ReadExactly(fd, &theirs, sizeof(theirs), membership, deadline));
+    RM_RETURN_IF_ERROR(ReadExactly(wire, &theirs, sizeof(theirs), membership, deadline));
     if (std::memcmp(theirs.magic, kMagic, sizeof(kMagic)) != 0) return Stranger();
     if (verdict.differs == 0) verdict = theirs;
     return absl::OkStatus();

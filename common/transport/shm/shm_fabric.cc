@@ -50,11 +50,11 @@ class ShmFabric : public FabricBase {
         listener_(std::move(listener.fd)),
         endpoint_(std::move(listener.endpoint)),
         spins_(options.wait == "spin") {}
-  ShmFabric(const FabricOptions& options, std::string endpoint, std::vector<Fd> sockets)
+  ShmFabric(const FabricOptions& options, std::string endpoint, std::vector<Wire> wires)
       : FabricBase(options),
         endpoint_(std::move(endpoint)),
         spins_(options.wait == "spin"),
-        sockets_(std::move(sockets)) {}
+        wires_(std::move(wires)) {}
 
   ~ShmFabric() override {
     if (!helper_.joinable()) return;
@@ -70,15 +70,18 @@ class ShmFabric : public FabricBase {
                        MonotonicTime deadline) override {
     RM_RETURN_IF_ERROR(SetProcesses(processes, self));
     const Membership membership = {"shm",
-                                   options().token,
+                                   {options().credentials.token, /*tls=*/nullptr},
                                    options().segment_bytes,
                                    processes,
                                    self,
+                                   /*stream_port=*/0,
                                    [this] { return aborted(); }};
-    if (sockets_.empty()) RM_RETURN_IF_ERROR(JoinOneHost(membership, deadline));
+    if (wires_.empty()) RM_RETURN_IF_ERROR(JoinOneHost(membership, deadline));
+    // Who could read what is said from here on could read the memory that it is about.
+    for (Wire& wire : wires_) wire.tls.reset();
     RM_RETURN_IF_ERROR(CreateMemory(processes.size()));
-    RM_ASSIGN_OR_RETURN(memories_,
-                        ShareMemory(sockets_, membership, {&control_, own()->nonce}, deadline));
+    RM_ASSIGN_OR_RETURN(memories_, ShareMemory(absl::MakeSpan(wires_), membership,
+                                               {&control_, own()->nonce}, deadline));
     control_.Seal();
     wake_ = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!wake_.valid()) {
@@ -120,6 +123,9 @@ class ShmFabric : public FabricBase {
     }
   }
 
+  // Its memory stays mapped: what it has lent is read until it is returned.
+  void OnForget(int32_t process) override { links_[process]->DropSends(); }
+
   absl::StatusOr<int> WaitForAny(Matcher& matcher, absl::Span<const OpId> ops,
                                  MonotonicTime deadline) override {
     own()->waiters.fetch_add(1, std::memory_order_relaxed);
@@ -134,10 +140,11 @@ class ShmFabric : public FabricBase {
 
  private:
   absl::Status JoinOneHost(const Membership& membership, MonotonicTime deadline) {
-    RM_ASSIGN_OR_RETURN(sockets_, JoinProcesses(listener_.get(), membership, deadline));
+    RM_ASSIGN_OR_RETURN(Joined joined, JoinProcesses(listener_.get(), membership, deadline));
+    wires_ = std::move(joined.wires);
     // All who may come have come.
     Fd closed = std::move(listener_);
-    const absl::Status proved = ProveOneHost(sockets_, membership, deadline);
+    const absl::Status proved = ProveOneHost(absl::MakeSpan(wires_), membership, deadline);
     if (!absl::IsFailedPrecondition(proved)) return proved;
     return absl::FailedPreconditionError(
         absl::StrCat("transport \"shm\": ", proved.message(),
@@ -168,7 +175,7 @@ class ShmFabric : public FabricBase {
     ends.in = reinterpret_cast<Lane*>(memory.lane.data());
     ends.exchange = exchange_.get();
     ends.peer_pid = memory.pid;
-    ends.socket = sockets_[process].get();
+    ends.socket = wires_[process].fd.get();
     return std::make_unique<Link>(
         ends, [this, process](NodeId from, NodeId to) { return Recipient(process, from, to); });
   }
@@ -251,13 +258,13 @@ class ShmFabric : public FabricBase {
   // Sleeps on the sockets: a byte is a call for help, their end is the peer's.
   void RunHelper() {
     std::vector<pollfd> polled;
-    for (const Fd& socket : sockets_) polled.push_back({socket.get(), POLLIN, 0});
+    for (const Wire& wire : wires_) polled.push_back({wire.fd.get(), POLLIN, 0});
     polled.push_back({wake_.get(), POLLIN, 0});
     while (!stopping_.load()) {
       const int count = poll(polled.data(), polled.size(), -1);
       RM_CHECK(count >= 0 || errno == EINTR);
-      for (int32_t process = 0;
-           process < static_cast<int32_t>(sockets_.size()) && !stopping_.load(); ++process) {
+      for (int32_t process = 0; process < static_cast<int32_t>(wires_.size()) && !stopping_.load();
+           ++process) {
         if (polled[process].fd < 0 || polled[process].revents == 0) continue;
         char calls[64];
         const ssize_t got = recv(polled[process].fd, calls, sizeof(calls), MSG_DONTWAIT);
@@ -274,14 +281,14 @@ class ShmFabric : public FabricBase {
   // A link that failed ends the run for this process.
   void Check(int32_t process, const absl::Status& status) {
     if (!status.ok())
-      Abort(Annotate(status, absl::StrCat("shm: connection to ", Describe(process))));
+      ConnectionEnded(Annotate(status, absl::StrCat("shm: connection to ", Describe(process))));
   }
 
   Fd listener_;  // until connected; none where the sockets are given
   const std::string endpoint_;
   const bool spins_;
   // Constant after Connect, by process.
-  std::vector<Fd> sockets_;
+  std::vector<Wire> wires_;  // in clear
   Segment control_;
   std::shared_ptr<ExchangeHeap> exchange_;  // its buffers may outlive the fabric
   std::vector<PeerMemory> memories_;
@@ -300,8 +307,8 @@ absl::StatusOr<std::unique_ptr<Fabric>> CreateShmFabric(const FabricOptions& opt
 }
 
 std::unique_ptr<Fabric> CreateShmFabricOver(const FabricOptions& options, std::string endpoint,
-                                            std::vector<Fd> sockets) {
-  return std::make_unique<ShmFabric>(options, std::move(endpoint), std::move(sockets));
+                                            std::vector<Wire> wires) {
+  return std::make_unique<ShmFabric>(options, std::move(endpoint), std::move(wires));
 }
 
 }  // namespace ringmaster

@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/transport/fabric.h"
-#include "common/transport/socket.h"
+#include "common/transport/wire.h"
 
 namespace ringmaster {
 
@@ -23,7 +23,7 @@ absl::StatusOr<std::unique_ptr<Fabric>> CreateShmFabric(const FabricOptions& opt
 // The same over the sockets of a finished handshake, by process, none at this one's, whose
 // processes have proved that they are on one host (one_host.h). `endpoint` is where they came from.
 std::unique_ptr<Fabric> CreateShmFabricOver(const FabricOptions& options, std::string endpoint,
-                                            std::vector<Fd> sockets);
+                                            std::vector<Wire> wires);
 
 }  // namespace ringmaster
 

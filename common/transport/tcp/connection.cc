@@ -13,22 +13,27 @@
 #include "common/base/status_macros.h"
 
 namespace ringmaster {
-namespace {
-
-absl::Status Broken(const char* action, int error) {
-  return absl::UnavailableError(absl::StrCat("cannot ", action, ": ", std::strerror(error)));
+Connection::Connection(Wire wire, int epoll, uint64_t key, int64_t segment_bytes)
+    : wire_(std::move(wire)),
+      fd_(wire_.fd.get()),
+      tls_(wire_.tls.get()),
+      epoll_(epoll),
+      key_(key),
+      segment_bytes_(segment_bytes) {
+  if (tls_ != nullptr) tls_->ReadAhead();
 }
 
-}  // namespace
-
-Connection::Connection(Fd fd, int epoll, uint64_t key, int64_t segment_bytes)
-    : fd_(std::move(fd)), epoll_(epoll), key_(key), segment_bytes_(segment_bytes) {}
+absl::Status Connection::Broken(const char* action, int error) const {
+  const absl::Status why = tls_ == nullptr ? absl::OkStatus() : tls_->why();
+  return absl::UnavailableError(absl::StrCat(
+      "cannot ", action, ": ", why.ok() ? absl::string_view(std::strerror(error)) : why.message()));
+}
 
 absl::Status Connection::Register() {
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.u64 = key_;
-  is_registered_ = epoll_ctl(epoll_, EPOLL_CTL_ADD, fd_.get(), &event) == 0;
+  is_registered_ = epoll_ctl(epoll_, EPOLL_CTL_ADD, fd_, &event) == 0;
   return is_registered_ ? absl::OkStatus() : Broken("poll a connection", errno);
 }
 
@@ -36,12 +41,18 @@ void Connection::Unregister() {
   absl::MutexLock lock(&mutex_);
   dropping_ = true;
   is_registered_ = false;
-  epoll_ctl(epoll_, EPOLL_CTL_DEL, fd_.get(), nullptr);
+  epoll_ctl(epoll_, EPOLL_CTL_DEL, fd_, nullptr);
+  if (segment_left_ > 0 && arrival_.message != nullptr) arrival_.matcher->Abandon(arrival_.message);
+  arrival_ = {};
 }
+
+void Connection::Shut() { shutdown(fd_, SHUT_RDWR); }
 
 void Connection::DropSends() {
   absl::MutexLock lock(&mutex_);
   dropping_ = true;
+  for (size_t i = head_; i < queue_.size(); ++i)
+    queue_[i].message.sender->FinishSend(queue_[i].message.op);
   queue_.clear();
   head_ = 0;
   has_queue_.store(false, std::memory_order_relaxed);
@@ -54,7 +65,7 @@ void Connection::PollForOutput(bool wanted) {
   event.events = wanted ? EPOLLIN | EPOLLOUT : EPOLLIN;
   event.data.u64 = key_;
   // Fails only for a connection that is no longer polled because it broke.
-  epoll_ctl(epoll_, EPOLL_CTL_MOD, fd_.get(), &event);
+  epoll_ctl(epoll_, EPOLL_CTL_MOD, fd_, &event);
   output_polled_ = wanted;
 }
 
@@ -63,7 +74,10 @@ absl::Status Connection::Send(const OutgoingMessage& message) {
   Sending sending = {message,
                      payload_bytes + kFrameHeaderBytes * FrameCount(payload_bytes, segment_bytes_)};
   absl::MutexLock lock(&mutex_);
-  if (dropping_) return absl::OkStatus();
+  if (dropping_) {
+    message.sender->FinishSend(message.op);
+    return absl::OkStatus();
+  }
   const bool first = head_ == queue_.size();
   queue_.push_back(sending);
   return first ? Flush().status() : absl::OkStatus();
@@ -72,23 +86,27 @@ absl::Status Connection::Send(const OutgoingMessage& message) {
 absl::StatusOr<bool> Connection::Write() {
   if (!has_queue_.load(std::memory_order_relaxed)) return false;
   absl::MutexLock lock(&mutex_);
-  if (dropping_ || head_ == queue_.size()) return false;
+  // What is encrypted leaves though its message has, of which nothing is read any more.
+  if (dropping_) return false;
   return Flush();
 }
 
 // Whether anything was written.
 absl::StatusOr<bool> Connection::Flush() {
   int64_t written_bytes = 0;
+  bool any = false;
+  if (tls_ != nullptr) {
+    const int flushed = tls_->Flush();
+    if (flushed < 0) return Broken("write", errno);
+    any = flushed > 0;
+  }
   while (head_ < queue_.size() && written_bytes < kTurnBytes) {
     Gather gather;
     const int64_t budget_bytes = kTurnBytes - written_bytes;
     for (size_t i = head_; i < queue_.size() && gather.HasRoom(budget_bytes); ++i) {
       AddFrames(queue_[i], budget_bytes, &gather);
     }
-    msghdr header{};
-    header.msg_iov = gather.pieces.data();
-    header.msg_iovlen = gather.piece_count;
-    const ssize_t written = sendmsg(fd_.get(), &header, MSG_NOSIGNAL);
+    const ssize_t written = Send(gather);
     if (written < 0 && errno == EINTR) continue;
     if (written < 0 && errno == EAGAIN) break;
     if (written < 0) return Broken("write", errno);
@@ -96,9 +114,19 @@ absl::StatusOr<bool> Connection::Flush() {
     written_bytes += written;
     if (written < gather.bytes) break;
   }
-  has_queue_.store(head_ < queue_.size(), std::memory_order_relaxed);
-  PollForOutput(head_ < queue_.size());
-  return written_bytes > 0;
+  const bool waits = head_ < queue_.size() || (tls_ != nullptr && tls_->HasOutput());
+  has_queue_.store(waits, std::memory_order_relaxed);
+  PollForOutput(waits);
+  return any || written_bytes > 0;
+}
+
+ssize_t Connection::Send(const Gather& gather) const {
+  if (tls_ != nullptr)
+    return tls_->Write(absl::MakeConstSpan(gather.pieces).first(gather.piece_count));
+  msghdr header{};
+  header.msg_iov = const_cast<iovec*>(gather.pieces.data());
+  header.msg_iovlen = gather.piece_count;
+  return sendmsg(fd_, &header, MSG_NOSIGNAL);
 }
 
 void Connection::Gather::Add(const void* data, int64_t count) {
@@ -151,7 +179,8 @@ absl::StatusOr<bool> Connection::Read(
     absl::FunctionRef<absl::StatusOr<FrameArrival>(const FrameHeader&)> begin,
     absl::Span<std::byte> scratch) {
   int64_t read_bytes = 0;
-  while (read_bytes < kTurnBytes) {
+  // Beyond a turn only what TLS has received already.
+  while (read_bytes < kTurnBytes || HoldsInput()) {
     absl::Span<std::byte> direct;
     if (segment_left_ > 0 && arrival_.message != nullptr)
       direct = arrival_.matcher->Direct(arrival_.message);
@@ -166,7 +195,11 @@ absl::StatusOr<bool> Connection::Read(
                        {input_.data() + buffered_, input_.size() - buffered_}};
     const bool whole = static_cast<int64_t>(place.size()) == segment_left_;
     const int first_piece = place.empty() ? 1 : 0;
-    const ssize_t count = readv(fd_.get(), pieces + first_piece, (whole ? 2 : 1) - first_piece);
+    const int piece_count = (whole ? 2 : 1) - first_piece;
+    const ssize_t count = tls_ == nullptr
+                              ? readv(fd_, pieces + first_piece, piece_count)
+                              : tls_->Read({pieces + first_piece, static_cast<size_t>(piece_count)},
+                                           read_bytes < kTurnBytes);
     const int error = errno;
     const int64_t taken = std::min<int64_t>(std::max<ssize_t>(count, 0), place.size());
     if (is_direct) arrival_.matcher->Commit(arrival_.message, taken);

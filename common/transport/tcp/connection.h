@@ -16,13 +16,13 @@
 #include "absl/types/span.h"
 #include "common/transport/fabric_base.h"
 #include "common/transport/frame.h"
-#include "common/transport/socket.h"
+#include "common/transport/wire.h"
 
 namespace ringmaster {
 
-// The frames to and from one other process, over one socket that never blocks. Payloads are written
-// from the sender's memory and read into the receiver's; only additions, and the first few bytes of
-// a segment, pass through a buffer.
+// The frames to and from one other process, over one socket that never blocks, by TLS or in clear.
+// Payloads are written from the sender's memory and read into the receiver's; only additions, and
+// the first few bytes of a segment, pass through a buffer.
 //
 // Send: any thread. Write, Read, Unregister: one thread at a time. Errors mean that the connection
 // is broken.
@@ -35,7 +35,7 @@ class Connection {
   static constexpr int64_t kTurnBytes = 512 << 10;
 
   // `epoll`: where the socket is (and stays) registered under `key`; outlives this object.
-  Connection(Fd fd, int epoll, uint64_t key, int64_t segment_bytes);
+  Connection(Wire wire, int epoll, uint64_t key, int64_t segment_bytes);
 
   // Begins to be polled for input.
   absl::Status Register();
@@ -54,8 +54,12 @@ class Connection {
       absl::FunctionRef<absl::StatusOr<FrameArrival>(const FrameHeader&)> begin,
       absl::Span<std::byte> scratch);
 
-  // Forgets what is queued; later sends are dropped.
+  // Ends the sends that are queued, and later ones at once, though their bytes go nowhere. Any
+  // thread.
   void DropSends();
+
+  // Ends the connection: Read finds that the peer has closed. Any thread.
+  void Shut();
 
   // Ends polling, after an error: from here on nothing is read or written.
   void Unregister();
@@ -81,13 +85,21 @@ class Connection {
   };
 
   absl::StatusOr<bool> Flush() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // As sendmsg.
+  ssize_t Send(const Gather& gather) const;
   void AddFrames(const Sending& sending, int64_t budget_bytes, Gather* gather) const;
   void Advance(int64_t written_bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void PollForOutput(bool wanted) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   absl::Status Parse(absl::FunctionRef<absl::StatusOr<FrameArrival>(const FrameHeader&)> begin);
 
-  const Fd fd_;
+  // Whether input is here that the socket no longer announces; never without TLS.
+  bool HoldsInput() const { return tls_ != nullptr && tls_->HoldsInput(); }
+  absl::Status Broken(const char* action, int error) const;
+
+  const Wire wire_;
+  const int fd_;          // the wire's
+  TlsStream* const tls_;  // the wire's; null: in clear
   const int epoll_;
   const uint64_t key_;
   const int64_t segment_bytes_;

@@ -39,10 +39,10 @@ class TcpFabric : public PollingFabric {
       : PollingFabric(options, options.wait == "spin"),
         listener_(std::move(listener.fd)),
         endpoint_(std::move(listener.endpoint)) {}
-  TcpFabric(const FabricOptions& options, std::string endpoint, std::vector<Fd> sockets)
+  TcpFabric(const FabricOptions& options, std::string endpoint, std::vector<Wire> wires)
       : PollingFabric(options, options.wait == "spin"),
         endpoint_(std::move(endpoint)),
-        joined_(std::move(sockets)) {}
+        joined_(std::move(wires)) {}
 
   ~TcpFabric() override { StopPolling(); }
 
@@ -51,12 +51,15 @@ class TcpFabric : public PollingFabric {
   absl::Status Connect(const std::vector<ProcessAddress>& processes, int32_t self,
                        MonotonicTime deadline) override {
     RM_RETURN_IF_ERROR(SetProcesses(processes, self));
-    std::vector<Fd> sockets = std::move(joined_);
-    if (sockets.empty()) {
-      RM_ASSIGN_OR_RETURN(sockets, JoinProcesses(listener_.get(),
-                                                 {"tcp", options().token, options().segment_bytes,
-                                                  processes, self, [this] { return aborted(); }},
-                                                 deadline));
+    std::vector<Wire> wires = std::move(joined_);
+    if (wires.empty()) {
+      RM_ASSIGN_OR_RETURN(
+          Joined joined,
+          JoinProcesses(listener_.get(),
+                        {"tcp", options().credentials, options().segment_bytes, processes, self,
+                         /*stream_port=*/0, [this] { return aborted(); }},
+                        deadline));
+      wires = std::move(joined.wires);
     }
     // All who may come have come.
     Fd closed = std::move(listener_);
@@ -71,10 +74,10 @@ class TcpFabric : public PollingFabric {
           absl::StrCat("tcp: cannot poll connections: ", ErrorText(errno)));
     }
     connections_.resize(processes.size());
-    for (int32_t process = 0; process < static_cast<int32_t>(sockets.size()); ++process) {
+    for (int32_t process = 0; process < static_cast<int32_t>(wires.size()); ++process) {
       if (process == self) continue;
-      connections_[process] = std::make_unique<Connection>(
-          std::move(sockets[process]), epoll_.get(), process, options().segment_bytes);
+      connections_[process] = std::make_unique<Connection>(std::move(wires[process]), epoll_.get(),
+                                                           process, options().segment_bytes);
       RM_RETURN_IF_ERROR(connections_[process]->Register());
     }
     scratch_ = std::make_unique<std::byte[]>(kScratchBytes);
@@ -96,6 +99,11 @@ class TcpFabric : public PollingFabric {
     for (auto& connection : connections_) {
       if (connection != nullptr) connection->DropSends();
     }
+  }
+
+  void OnForget(int32_t process) override {
+    connections_[process]->DropSends();
+    connections_[process]->Shut();
   }
 
   // Looks at every connection, or at those that epoll names.
@@ -167,12 +175,12 @@ class TcpFabric : public PollingFabric {
   }
 
   void Break(int32_t process, const absl::Status& status) {
-    Abort(Annotate(status, absl::StrCat("tcp: connection to ", Describe(process))));
+    ConnectionEnded(Annotate(status, absl::StrCat("tcp: connection to ", Describe(process))));
   }
 
   Fd listener_;  // until connected; none where the sockets are given
   const std::string endpoint_;
-  std::vector<Fd> joined_;  // by process, until Connect takes them; empty: it connects itself
+  std::vector<Wire> joined_;  // by process, until Connect takes them; empty: it connects itself
   Fd epoll_;
   Fd wake_;
   // by process, none to itself; constant after Connect
@@ -189,8 +197,8 @@ absl::StatusOr<std::unique_ptr<Fabric>> CreateTcpFabric(const FabricOptions& opt
 }
 
 std::unique_ptr<Fabric> CreateTcpFabricOver(const FabricOptions& options, std::string endpoint,
-                                            std::vector<Fd> sockets) {
-  return std::make_unique<TcpFabric>(options, std::move(endpoint), std::move(sockets));
+                                            std::vector<Wire> wires) {
+  return std::make_unique<TcpFabric>(options, std::move(endpoint), std::move(wires));
 }
 
 }  // namespace ringmaster

@@ -7,19 +7,19 @@
 
 #include "absl/status/statusor.h"
 #include "common/transport/fabric.h"
-#include "common/transport/socket.h"
+#include "common/transport/wire.h"
 
 namespace ringmaster {
 
-// The fabric over plain sockets: one connection a pair of processes. The threads that wait read and
-// write them, one at a time; a helper thread does when no thread waits. Listens until connected, no
-// longer. Errors as CreateFabric.
+// The fabric over sockets, in clear or by TLS: one connection a pair of processes. The threads that
+// wait read and write them, one at a time; a helper thread does when no thread waits. Listens until
+// connected, no longer. Errors as CreateFabric.
 absl::StatusOr<std::unique_ptr<Fabric>> CreateTcpFabric(const FabricOptions& options);
 
-// The same over the sockets of a finished handshake, by process, none at this one's. `endpoint` is
+// The same over the wires of a finished handshake, by process, none at this one's. `endpoint` is
 // where they came from.
 std::unique_ptr<Fabric> CreateTcpFabricOver(const FabricOptions& options, std::string endpoint,
-                                            std::vector<Fd> sockets);
+                                            std::vector<Wire> wires);
 
 }  // namespace ringmaster
 

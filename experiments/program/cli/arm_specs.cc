@@ -36,10 +36,12 @@ std::vector<std::string> DefaultArms() {
   return names;
 }
 
-absl::StatusOr<RunSpec> LoadBase(const std::string& spec_file, const SpecFlags& flags) {
+absl::StatusOr<RunSpec> LoadBase(const std::string& spec_file, const std::string& out,
+                                 const SpecFlags& flags) {
   RunSpec base;
   if (!spec_file.empty()) {
     RM_ASSIGN_OR_RETURN(base, LoadRunSpec(spec_file));
+    RM_RETURN_IF_ERROR(CheckOutputsWithin(base, out));
   }
   RM_RETURN_IF_ERROR(flags.Apply(&base));
   return base;

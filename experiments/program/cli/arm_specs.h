@@ -14,7 +14,8 @@ namespace ringmaster {
 std::vector<std::string> DefaultArms();
 
 // The spec in `spec_file` (none where that is empty), edited by the flags. Not resolved.
-absl::StatusOr<RunSpec> LoadBase(const std::string& spec_file, const SpecFlags& flags);
+absl::StatusOr<RunSpec> LoadBase(const std::string& spec_file, const std::string& out,
+                                 const SpecFlags& flags);
 
 // The resolved specs of all arms of `base`, checked against each other; nothing is written. Without
 // arms: that of `base` itself. `sets`: what --set was given, none of which the arms may drop.

@@ -47,6 +47,7 @@ void DeclareCodec(Command program, Action* action);
 void DeclareExplain(Command program, Action* action);
 void DeclareTrace(Command program, Action* action);
 void DeclareReport(Command program, Action* action);
+void DeclareKeygen(Command program, Action* action);
 void DeclareStore(Command program, Action* action);
 void DeclarePlot(Command program, Action* action);
 void DeclarePredict(Command program, Action* action);

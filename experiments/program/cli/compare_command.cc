@@ -12,8 +12,10 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "common/base/status_macros.h"
+#include "common/checkpoint/checkpoint_folder.h"
 #include "common/log/log.h"
 #include "common/machine/conditions.h"
+#include "common/scheme/registry.h"
 #include "experiments/program/cli/arm_specs.h"
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/cli/compared_arms.h"
@@ -24,6 +26,7 @@
 #include "experiments/program/cli/sweep/sweep_watcher.h"
 #include "experiments/program/cli/terminal.h"
 #include "experiments/program/cli/weights_file.h"
+#include "experiments/program/run/faults/fault.h"
 #include "experiments/program/run/launcher_environment.h"
 #include "experiments/program/run/resolve_spec.h"
 #include "experiments/program/run/run_arm.h"
@@ -53,6 +56,12 @@ constexpr char kCompareFooter[] =
     "(--gate),\n"
     "130: interrupted.";
 
+constexpr char kFaultHelp[] =
+    "something bad that is done to a process of every arm that has it: 'worker:1@step=50 kill', "
+    "also server:0, @seconds=2.5 after all have joined, and stop, stop 3s (then it goes on), slow "
+    "2 (computes twice as long), cut (its connections end). Several times: several faults. Arms "
+    "then run one after the other; strategy.on_failure says what a run does";
+
 constexpr absl::Duration kWatched = absl::Milliseconds(300);
 
 struct RunFlags {
@@ -67,6 +76,13 @@ struct RunFlags {
   double gate = 0;                   // percent; 0: none
   bool no_turns = false;
   bool resume = false;
+  std::vector<std::string> faults;  // as given
+
+  // The flag that has arms run one after the other; empty: none.
+  std::string one_by_one() const {
+    if (!faults.empty()) return "--fault";
+    return no_turns ? "--no-turns" : "";
+  }
 };
 
 void Announce(const std::vector<RunSpec>& specs) {
@@ -119,7 +135,7 @@ absl::StatusOr<std::vector<TunedArm>> Tune(const RunFlags& flags, const TuningPl
 absl::StatusOr<std::vector<RunSpec>> SpecsToRun(const RunFlags& flags,
                                                 const std::vector<std::string>& arms,
                                                 std::vector<TunedArm>* tuned) {
-  RM_ASSIGN_OR_RETURN(const RunSpec base, LoadBase(flags.spec_file, flags.spec));
+  RM_ASSIGN_OR_RETURN(const RunSpec base, LoadBase(flags.spec_file, flags.out, flags.spec));
   // What is wrong with the comparison itself is found before anything is tuned for it.
   RM_ASSIGN_OR_RETURN(std::vector<RunSpec> untuned, BuildSpecs(base, arms, flags.spec.sets()));
   if (flags.tuning.grids.empty()) {
@@ -137,7 +153,7 @@ absl::StatusOr<std::vector<RunSpec>> SpecsToRun(const RunFlags& flags,
 // What tuning would run, in the order of its runs.
 absl::StatusOr<std::string> TuningText(const RunFlags& flags,
                                        const std::vector<std::string>& arms) {
-  RM_ASSIGN_OR_RETURN(const RunSpec base, LoadBase(flags.spec_file, flags.spec));
+  RM_ASSIGN_OR_RETURN(const RunSpec base, LoadBase(flags.spec_file, flags.out, flags.spec));
   RM_ASSIGN_OR_RETURN(const TuningPlan plan, PlanTuningOf(flags, base, arms));
   return PlanText(plan.runs, {});
 }
@@ -147,24 +163,32 @@ int Fail(const absl::Status& status, int code) {
   return code;
 }
 
-// What would run, without its outputs.
-int ShowArms(const RunFlags& flags, const std::vector<std::string>& arms) {
-  if (const absl::Status known = CheckColumns(flags.columns); !known.ok())
-    return Fail(known, kExitUserError);
-  if (flags.tuning.grids.empty()) {
-    std::vector<TunedArm> none;
-    const absl::StatusOr<std::vector<RunSpec>> specs = SpecsToRun(flags, arms, &none);
-    const int code = ShowSpecs(specs);
-    if (code == kExitOk && specs->size() > 1) {
-      const std::string why = WhyOneByOne(*specs, flags.no_turns);
-      std::printf("# these arms would %s%s\n",
-                  why.empty() ? "take turns" : "run one after the other: ", why.c_str());
-    }
-    return code;
+// The faults that --fault wants, which some arm can have. InvalidArgument: a mistake in them.
+absl::StatusOr<std::vector<Fault>> FaultsFor(const RunFlags& flags,
+                                             const std::vector<FaultedArm>& arms) {
+  RM_ASSIGN_OR_RETURN(std::vector<Fault> faults, ReadFaults(flags.faults));
+  RM_RETURN_IF_ERROR(CheckFaults(faults, arms));
+  if (faults.empty() || flags.gate <= 0) return faults;
+  return absl::InvalidArgumentError(
+      "--gate with --fault: a run that something is done to measures no machine; leave one out");
+}
+
+std::vector<FaultedArm> FaultedArms(const std::vector<RunSpec>& specs) {
+  std::vector<FaultedArm> arms;
+  for (const RunSpec& spec : specs) {
+    arms.push_back(
+        {spec.name(), TraitsOf(spec), {spec.output().resume_step(), spec.training().steps()}});
   }
-  const absl::StatusOr<std::string> text = TuningText(flags, arms);
-  if (!text.ok()) return Fail(text.status(), kExitUserError);
-  std::printf("%s", text->c_str());
+  return arms;
+}
+
+// What would be done to the arms. Returns the exit code.
+int ShowFaults(const RunFlags& flags, const std::vector<RunSpec>& specs) {
+  const std::vector<FaultedArm> arms = FaultedArms(specs);
+  const absl::StatusOr<std::vector<Fault>> faults = FaultsFor(flags, arms);
+  if (!faults.ok()) return Fail(faults.status(), kExitUserError);
+  for (const std::string& line : FaultLines(*faults, arms))
+    std::printf("# fault %s\n", line.c_str());
   return kExitOk;
 }
 
@@ -220,6 +244,43 @@ absl::Status FindCheckpoints(const RunFlags& flags, std::vector<RunSpec>* specs,
   return absl::OkStatus();
 }
 
+// What would run, without its outputs.
+int ShowArms(const RunFlags& flags, const std::vector<std::string>& arms) {
+  if (const absl::Status known = CheckColumns(flags.columns); !known.ok())
+    return Fail(known, kExitUserError);
+  if (flags.tuning.grids.empty()) {
+    std::vector<TunedArm> none;
+    absl::StatusOr<std::vector<RunSpec>> specs = SpecsToRun(flags, arms, &none);
+    if (specs.ok()) {
+      NameCheckpoints(flags, &*specs);
+      absl::Status named = NameOutputs(&*specs);
+      std::vector<std::vector<std::string>> refused;
+      if (named.ok()) named = FindCheckpoints(flags, &*specs, &refused);
+      if (!named.ok()) specs = named;
+    }
+    const int code = ShowSpecs(specs);
+    if (code == kExitOk && specs->size() > 1) {
+      const std::string why = WhyOneByOne(*specs, flags.one_by_one());
+      std::printf("# these arms would %s%s\n",
+                  why.empty() ? "take turns" : "run one after the other: ", why.c_str());
+    }
+    return code == kExitOk ? ShowFaults(flags, *specs) : code;
+  }
+  const absl::StatusOr<std::string> text = TuningText(flags, arms);
+  if (!text.ok()) return Fail(text.status(), kExitUserError);
+  std::printf("%s", text->c_str());
+  return kExitOk;
+}
+
+// After Ctrl-C: how the same command goes on.
+void TellHowToGoOn(const std::vector<RunSpec>& specs) {
+  const bool can_go_on = std::any_of(specs.begin(), specs.end(), [](const RunSpec& spec) {
+    return !CheckpointSteps(spec.output().checkpoints()).empty();
+  });
+  if (can_go_on)
+    std::fprintf(stderr, "there are checkpoints: the same command with --resume goes on\n");
+}
+
 int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
   if (const absl::Status known = CheckColumns(flags.columns); !known.ok()) {
     return Fail(Annotate(known, "--columns"), kExitUserError);
@@ -233,6 +294,12 @@ int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
     if (prepared.ok()) prepared = FindCheckpoints(flags, &*specs, &refused);
     if (!prepared.ok()) specs = prepared;
   }
+  std::vector<Fault> faults;
+  if (specs.ok()) {
+    absl::StatusOr<std::vector<Fault>> wanted = FaultsFor(flags, FaultedArms(*specs));
+    if (!wanted.ok()) return Fail(wanted.status(), kExitUserError);
+    faults = *std::move(wanted);
+  }
   if (!specs.ok()) return Fail(specs.status(), ExitCodeOf(flags, specs.status()));
   for (const RunSpec& spec : *specs) {
     const absl::Status fits = CheckMachine(spec, flags.device);
@@ -241,13 +308,17 @@ int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
   absl::StatusOr<Outcome> outcome = Outcome::Open(flags.out);
   if (!outcome.ok()) return Fail(outcome.status(), kExitUserError);
   TellOfWeights(*specs);
+  for (const std::string& line : FaultLines(faults, FaultedArms(*specs))) outcome->AddNote(line);
   Announce(*specs);
   WarnOfLoad();
-  ComparedArms all({flags.device, flags.gate, flags.no_turns, refused}, *specs, tuned, &*outcome);
+  ComparedArms all({flags.device, flags.gate, flags.one_by_one(), refused, faults}, *specs, tuned,
+                   &*outcome);
   int code = all.Train();
   if (code == kExitOk) code = all.Gate();
   if (!outcome->empty()) outcome->Print(flags.json, flags.columns);
-  return InterruptFlag() ? kExitInterrupted : code;
+  if (!InterruptFlag()) return code;
+  TellHowToGoOn(*specs);
+  return kExitInterrupted;
 }
 
 void DeclareCommon(Command command, RunFlags* flags) {
@@ -266,6 +337,7 @@ void DeclareCommon(Command command, RunFlags* flags) {
   command.AddFlag("--resume", &flags->resume,
                   "go on from the newest checkpoint of each arm that is whole, undamaged and of "
                   "this very run; with the flags of the run that was stopped");
+  command.AddOption("--fault", &flags->faults, kFaultHelp).Takes("FAULT");
   flags->spec.Declare(command);
 }
 

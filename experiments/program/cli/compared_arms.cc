@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <memory>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -9,10 +10,14 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "common/base/monotonic.h"
+#include "common/base/message.h"
 #include "common/log/log.h"
+#include "common/scheme/registry.h"
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/cli/signals.h"
 #include "experiments/program/cli/terminal.h"
+#include "experiments/program/run/faults/fault.h"
+#include "experiments/program/run/faults/injected_faults.h"
 #include "experiments/program/run/run_checkpoints.h"
 #include "experiments/program/run/run_in_turns.h"
 #include "proto/run_record.pb.h"
@@ -46,6 +51,63 @@ StepMs StepMsOf(const RunRecord& record) {
   return step_ms;
 }
 
+// Puts what was done to the run's processes into its record, and how soon it was noticed where a
+// process was lost by it.
+void NoteFaults(const FaultGiver& giver, RunRecord* record) {
+  for (size_t i = 0; i < giver.faults().size(); ++i) {
+    const FaultGiver::Outcome outcome = giver.OutcomeOf(i);
+    InjectedFault* fault = record->add_faults();
+    fault->set_fault(giver.faults()[i].text);
+    fault->set_failure(outcome.failure);
+    if (!outcome.seconds.has_value()) continue;
+    fault->set_seconds(*outcome.seconds);
+    const std::string node = ToString(giver.faults()[i].target);
+    for (Loss& loss : *record->mutable_losses()) {
+      const bool is_its = std::count(loss.nodes().begin(), loss.nodes().end(), node) > 0;
+      if (!is_its || loss.has_detection_seconds() || loss.seconds() < *outcome.seconds) continue;
+      loss.set_detection_seconds(loss.seconds() - *outcome.seconds);
+      // The coordinator knows the step of the last heartbeat.
+      const int64_t step = giver.faults()[i].step.value_or(0);
+      loss.set_step(std::max(loss.step(), step));
+    }
+  }
+}
+
+// Puts into the record what was asked for and is `done` to other arms alone: all runs of one
+// command say the same, and stand side by side.
+void NoteFaultsOfOthers(const std::vector<Fault>& asked, const std::vector<Fault>& done,
+                        RunRecord* record) {
+  for (const Fault& fault : asked) {
+    const bool is_own = std::any_of(done.begin(), done.end(), [&fault](const Fault& other) {
+      return other.text == fault.text;
+    });
+    if (is_own) continue;
+    InjectedFault* other = record->add_faults();
+    other->set_fault(fault.text);
+    other->set_failure("the arm has no such process");
+  }
+}
+
+// A line on each fault: "worker:1@step=50 kill, done 1.23 s after all had joined; the run was over
+// 0.06 s later".
+std::vector<std::string> FaultTexts(const FaultGiver& giver) {
+  std::vector<std::string> lines;
+  for (size_t i = 0; i < giver.faults().size(); ++i) {
+    const FaultGiver::Outcome outcome = giver.OutcomeOf(i);
+    const std::string& text = giver.faults()[i].text;
+    if (!outcome.seconds.has_value()) {
+      lines.push_back(absl::StrCat(text, ": its moment never came"));
+      continue;
+    }
+    const std::string done =
+        outcome.failure.empty() ? "done" : absl::StrCat("not done (", outcome.failure, ")");
+    lines.push_back(
+        absl::StrFormat("%s, %s %.3f s after all had joined; the run was over %.3f s later", text,
+                        done, *outcome.seconds, outcome.until_the_end));
+  }
+  return lines;
+}
+
 int Fail(const absl::Status& status, int code) {
   Log(LogLevel::kError, status.message());
   return code;
@@ -53,13 +115,13 @@ int Fail(const absl::Status& status, int code) {
 
 }  // namespace
 
-std::string WhyOneByOne(const std::vector<RunSpec>& specs, bool no_turns) {
+std::string WhyOneByOne(const std::vector<RunSpec>& specs, const std::string& flag) {
   if (specs.size() == 1) return "a single run";
-  return no_turns ? "--no-turns" : WhyNoTurnsHere(specs);
+  return flag.empty() ? WhyNoTurnsHere(specs) : flag;
 }
 
 int ComparedArms::Train() {
-  const std::string why_no_turns = WhyOneByOne(specs_, options_.no_turns);
+  const std::string why_no_turns = WhyOneByOne(specs_, options_.one_by_one);
   outcome_.SetTurns(why_no_turns.empty(), why_no_turns);
   if (why_no_turns.empty()) {
     TrainInTurns();
@@ -77,14 +139,37 @@ void ComparedArms::TrainOneByOne() {
   for (size_t i = 0; i < specs_.size() && !InterruptFlag(); ++i) {
     ProgressLine line(LabelOf(i));
     const MonotonicTime begin = MonotonicNow();
-    RunArmOptions options = ArmOptions();
-    options.progress = [&line](const ArmProgress& progress) { line.Show(progress); };
-    RunRecord record = RunArm(specs_[i], options);
+    RunRecord record = TrainOne(i, [&line](const ArmProgress& progress) { line.Show(progress); });
     const double seconds = absl::ToDoubleSeconds(MonotonicNow() - begin);
     const absl::StatusOr<std::string> text = Keep(i, std::move(record), seconds);
     line.Finish(WhatBecameOf(text));
     if (!text.ok()) return;
   }
+}
+
+RunRecord ComparedArms::TrainOne(size_t arm, const ProgressSink& progress) {
+  const RunSpec& spec = specs_[arm];
+  RunArmOptions options = ArmOptions();
+  options.progress = progress;
+  const std::vector<Fault> faults = FaultsIn(TraitsOf(spec), options_.faults);
+  if (faults.empty()) {
+    RunRecord record = RunArm(spec, options);
+    NoteFaultsOfOthers(options_.faults, faults, &record);
+    return record;
+  }
+  const absl::StatusOr<std::unique_ptr<FaultGiver>> giver = FaultGiver::Create(faults);
+  if (!giver.ok()) {
+    RunRecord record = NewRecord(spec);
+    FillRecord(giver.status(), &record);
+    return record;
+  }
+  options.faults = giver->get();
+  RunRecord record = RunArm(spec, options);
+  NoteFaults(**giver, &record);
+  NoteFaultsOfOthers(options_.faults, faults, &record);
+  for (const std::string& text : FaultTexts(**giver))
+    outcome_.AddNote(absl::StrCat(spec.name(), ": ", text));
+  return record;
 }
 
 void ComparedArms::TrainInTurns() {

@@ -8,6 +8,8 @@
 
 #include "absl/status/statusor.h"
 #include "experiments/program/cli/outcome.h"
+#include "experiments/program/run/arm_progress.h"
+#include "experiments/program/run/faults/fault.h"
 #include "experiments/program/run/run_arm.h"
 #include "experiments/study/results/gate.h"
 #include "experiments/study/tune/run_tuning.h"
@@ -18,9 +20,9 @@ class RunRecord;
 class RunSpec;
 
 // Why these arms would run one after the other if they were run now: there is one, the user wants
-// it (--no-turns), or they do not fit (experiments/program/run/run_in_turns.h). Empty: they would
-// take turns. `specs` are resolved and valid, and not empty.
-std::string WhyOneByOne(const std::vector<RunSpec>& specs, bool no_turns);
+// it by `flag` (empty: by none), or they do not fit (experiments/program/run/run_in_turns.h).
+// Empty: they would take turns. `specs` are resolved and valid, and not empty.
+std::string WhyOneByOne(const std::vector<RunSpec>& specs, const std::string& flag);
 
 // The arms of one command: trains them, in turns where that is wanted and they fit, and keeps and
 // shows what they did. One thread.
@@ -28,10 +30,11 @@ class ComparedArms {
  public:
   struct Options {
     int device = 0;
-    double gate = 0;  // percent; 0: none
-    bool no_turns = false;
+    double gate = 0;         // percent; 0: none
+    std::string one_by_one;  // the flag that has arms run one after the other; empty: none
     // By arm: checkpoints that it could not go on from, and why.
     std::vector<std::vector<std::string>> refused;
+    std::vector<Fault> faults;  // done to the processes of every arm that can have them
   };
   // `specs` are resolved and valid. `tuned`: by arm, what its values were found from; empty:
   // nothing is tuned. All of them outlive this object.
@@ -49,6 +52,8 @@ class ComparedArms {
  private:
   void TrainInTurns();
   void TrainOneByOne();
+  // Runs an arm by itself, and has its faults done to it.
+  RunRecord TrainOne(size_t arm, const ProgressSink& progress);
   // The first block and the same steps once more. Unavailable: that run failed.
   absl::StatusOr<GateBlocks> RunAgain();
   RunArmOptions ArmOptions() const;

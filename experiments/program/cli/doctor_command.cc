@@ -34,7 +34,7 @@ struct Finding {
 Finding CheckTransport(const TransportInfo& info) {
   FabricOptions options;
   options.name = info.name;
-  options.token = "doctor";
+  options.credentials.token = "doctor";
   const auto fabric = CreateFabric(options);
   return {absl::StrCat("transport ", info.name), fabric.ok(),
           fabric.ok() ? info.summary : std::string(fabric.status().message())};

@@ -141,6 +141,7 @@ int main(int argc, char** argv) {
   ringmaster::DeclareRun(command, &action);
   ringmaster::DeclareSweep(command, &action);
   ringmaster::DeclareReport(command, &action);
+  ringmaster::DeclareKeygen(command, &action);
   ringmaster::DeclareStore(command, &action);
   ringmaster::DeclarePlot(command, &action);
   ringmaster::DeclareEvaluate(command, &action);

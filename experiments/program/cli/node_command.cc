@@ -29,7 +29,9 @@
 #include "experiments/program/cli/weights_file.h"
 #include "experiments/program/run/children.h"
 #include "experiments/program/run/descriptors.h"
+#include "experiments/program/run/job_credentials.h"
 #include "experiments/program/run/launcher_environment.h"
+#include "experiments/program/run/losses.h"
 #include "experiments/program/run/node.h"
 #include "experiments/program/run/placement.h"
 #include "experiments/program/run/resolve_spec.h"
@@ -61,7 +63,9 @@ constexpr char kFooter[] =
     "they must agree.\n"
     "RINGMASTER_TOKEN, the same on every rank, keeps other processes out; without it the spec's "
     "fingerprint does, on\n"
-    "loopback only.";
+    "loopback or with --tls. Beyond loopback every rank needs --tls DIR, a copy of the folder that "
+    "`ringmaster keygen DIR`\n"
+    "has made with the --host of all machines, or --insecure.";
 
 struct NodeFlags {
   SpecFlags spec;
@@ -76,6 +80,7 @@ struct NodeFlags {
   std::string resolved;  // fingerprint of the spec, which who started this rank has resolved and
                          // validated; empty: nobody has
   std::string turns;     // of a run that a benchmark started
+  std::string faults;    // of a run that faults are done to
   bool resume = false;
 };
 
@@ -115,6 +120,7 @@ absl::StatusOr<RunSpec> BuildSpec(const NodeFlags& flags) {
     RM_RETURN_IF_ERROR(CheckFingerprint(spec, flags.resolved));
     return spec;
   }
+  RM_RETURN_IF_ERROR(CheckOutputsWithin(spec, flags.out));
   RM_RETURN_IF_ERROR(flags.spec.Apply(&spec));
   if (!flags.arm.empty()) {
     RM_ASSIGN_OR_RETURN(spec, MakeArm(flags.arm, spec));
@@ -200,14 +206,24 @@ absl::StatusOr<HostPort> CoordinatorFor(const NodeFlags& flags, bool leads) {
   return coordinator;
 }
 
-absl::StatusOr<std::string> TokenFor(const HostPort& coordinator, const RunSpec& spec) {
-  if (const std::optional<std::string> token = ReadEnvironment().token) return *token;
-  if (!IsLoopback(coordinator.host) && coordinator.host != "localhost") {
+absl::StatusOr<JobCredentials> Credentials(const HostPort& coordinator, const RunSpec& spec) {
+  const std::string& security = spec.transport().security();
+  const bool stays_here = IsLoopback(coordinator.host) || coordinator.host == "localhost";
+  if (!stays_here && security.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--coordinator ", coordinator.ToString(),
+        " is not loopback: other machines can reach it, and what is said can be read; give every "
+        "rank --tls DIR, with certificates of `ringmaster keygen DIR`, or --insecure"));
+  }
+  const std::optional<std::string> token = ReadEnvironment().token;
+  if (token.has_value()) return CredentialsFor(security, *token);
+  // Whoever is let in by a certificate needs no other secret.
+  if (!stays_here && security != "tls") {
     return absl::InvalidArgumentError(absl::StrCat("--coordinator ", coordinator.ToString(),
                                                    " is not loopback: set ", kTokenVariable,
                                                    " to the same secret on every rank"));
   }
-  return FingerprintText(spec);
+  return CredentialsFor(security, FingerprintText(spec));
 }
 
 // Aborted: what the run ends with is no consequence of another failure.
@@ -223,7 +239,7 @@ int Lead(const RunSpec& spec, const std::string& name, NodeOptions options,
   constexpr absl::Duration kUnwindWordsLimit = absl::Milliseconds(200);
   RunRecord record = NewRecord(spec);
   auto coordinator =
-      Coordinator::Start(CoordinatorOptionsOf(spec, options.coordinator, options.token));
+      Coordinator::Start(CoordinatorOptionsOf(spec, options.coordinator, options.credentials));
   if (!coordinator.ok()) {
     const std::string more = flags.coordinator.empty() ? WhyMasterPortMayBeTaken() : "";
     Log(LogLevel::kError,
@@ -250,6 +266,7 @@ int Lead(const RunSpec& spec, const std::string& name, NodeOptions options,
     if (!status.ok()) (*coordinator)->Abort(status);
   }
   FillRecord((*coordinator)->Result(), &record);
+  FillLosses((*coordinator)->Losses(), &record);
   FillLastWords((*coordinator)->AwaitLastWords(over ? kLastWordsLimit : kUnwindWordsLimit),
                 &record);
   // What else the machine did is not known to one of its ranks, but its own stops are.
@@ -282,12 +299,13 @@ int RunNodeCommand(NodeFlags flags) {
   const bool leads = flags.rank == 0 && !flags.joins;
   const absl::StatusOr<HostPort> coordinator = CoordinatorFor(flags, leads);
   if (!coordinator.ok()) return fail(coordinator.status());
-  absl::StatusOr<std::string> token = TokenFor(*coordinator, *spec);
-  if (!token.ok()) return fail(token.status());
+  const absl::StatusOr<JobCredentials> credentials = Credentials(*coordinator, *spec);
+  if (!credentials.ok()) return fail(credentials.status());
   const std::vector<NodeId> nodes = PlaceNodes(*spec)[*flags.rank];
   const std::string name = NamesOf(nodes);
   NameProcess(nodes);
-  NodeOptions options{*flags.rank, *coordinator, *token, flags.device.value_or(0), flags.turns};
+  NodeOptions options{*flags.rank, *coordinator, *credentials, flags.device.value_or(0),
+                      flags.turns, flags.faults};
   if (leads) return Lead(*spec, name, options, flags);
   // Who leads the run says what happened; a rank started by hand says it too.
   const bool says = !flags.joins;
@@ -329,6 +347,7 @@ void DeclareNode(Command program, Action* action) {
   command.AddFlag("--resume", &flags->resume,
                   "go on from the newest checkpoint in --checkpoints; every rank says it");
   command.AddOption("--turns", &flags->turns, "").Hidden();
+  command.AddOption("--faults", &flags->faults, "").Hidden();
   command.AddOption("--resolved", &flags->resolved, "").Hidden();
   flags->spec.Declare(command);
   command.OnChosen([action, flags] { *action = [flags] { return RunNodeCommand(*flags); }; });

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -47,11 +49,11 @@ std::string EmulationText(const RunRecord& record) {
 }
 
 // What the nodes of a failed run did at its end, and how to see their last events.
-std::string EndText(const RunRecord& record) {
+std::string EndText(const RunRecord& record, const std::string& out) {
   const std::string text = LastWordsText(record.last_words());
   if (text.empty()) return text;
   return absl::StrCat("\nat the end of ", record.spec().name(), ":\n", text, "`ringmaster trace ",
-                      record.run_id(), "` shows the last events\n");
+                      record.run_id(), " --out ", out, "` shows the last events\n");
 }
 
 }  // namespace
@@ -84,6 +86,7 @@ absl::StatusOr<RunSummary> Outcome::Add(RunRecord record) {
   summaries_.push_back(Summarize(record));
   AddComparative(&summaries_);
   *record.mutable_summary() = summaries_.back();
+  for (std::string& note : LossNotes(record)) AddNote(std::move(note));
   const absl::Status appended = store_->Append(record);
   record.clear_reports();
   records_.push_back(std::move(record));
@@ -106,13 +109,13 @@ void Outcome::Print(bool json, const std::vector<std::string>& columns) const {
       std::printf("\n%s%s%s", RenderTable(summaries_, TerminalWidth(), columns).c_str(),
                   doubts.empty() ? "" : absl::StrCat("\n", doubts).c_str(),
                   EmulationText(records_.front()).c_str());
-      if (!notes_.empty()) std::printf("\n%s\n", absl::StrJoin(notes_, "\n").c_str());
     } else {
       for (const RunSummary& summary : summaries_) {
         std::printf("\n%s failed: %s\n", summary.arm().c_str(), summary.status().c_str());
       }
     }
-    for (const RunRecord& record : records_) std::printf("%s", EndText(record).c_str());
+    if (!notes_.empty()) std::printf("\n%s\n", absl::StrJoin(notes_, "\n").c_str());
+    for (const RunRecord& record : records_) std::printf("%s", EndText(record, out_).c_str());
     std::printf("\nrecords: %s/results.jsonl, %s/results.sqlite\n", out_.c_str(), out_.c_str());
     return;
   }
@@ -120,6 +123,21 @@ void Outcome::Print(bool json, const std::vector<std::string>& columns) const {
   for (size_t i = 0; i < records.size(); ++i) *records[i].mutable_summary() = summaries_[i];
   const SaidOfRuns said = {AllDoubts(), notes_, took_turns_, why_no_turns_};
   std::printf("%s\n", ComparisonJson(records, said).c_str());
+}
+
+std::vector<std::string> LossNotes(const RunRecord& record) {
+  std::vector<std::string> notes;
+  for (const Loss& loss : record.losses()) {
+    notes.push_back(absl::StrCat(
+        record.spec().name(), " lost ", absl::StrJoin(loss.nodes(), "+"), " at step ", loss.step(),
+        " (", loss.how(), ")",
+        loss.reformed()
+            ? absl::StrFormat(": the others went on from step %d as a new group after %.2f s",
+                              loss.resumed_step(), loss.recovery_seconds())
+            : ": the others went on",
+        "; its bytes and times are of unlike numbers of workers"));
+  }
+  return notes;
 }
 
 std::vector<std::string> DoubtsOf(const std::vector<RunRecord>& records) {

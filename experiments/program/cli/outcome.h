@@ -64,6 +64,9 @@ class Outcome {
   std::string why_no_turns_ = "a single run";
 };
 
+// A sentence for each process that was lost in the run, which went on. Pure.
+std::vector<std::string> LossNotes(const RunRecord& record);
+
 // What is doubtful about some finished runs of one command, a sentence each: first whether the
 // machine was quiet, then what reports say of each (experiments/study/report/caveats.h). Pure.
 std::vector<std::string> DoubtsOf(const std::vector<RunRecord>& records);

@@ -45,9 +45,8 @@ absl::Status Prepare(const Output& output) {
 
 }  // namespace
 
-absl::Status PrepareOutputs(std::vector<RunSpec>* specs) {
+absl::Status NameOutputs(std::vector<RunSpec>* specs) {
   std::set<std::string> taken;
-  bool dumps = false;
   for (RunSpec& spec : *specs) {
     if (!spec.has_output()) continue;
     for (const Output& output : OutputsOf(&spec)) {
@@ -60,6 +59,18 @@ absl::Status PrepareOutputs(std::vector<RunSpec>* specs) {
             " into the path, which stands for the arm's name, "
             "and name each arm once"));
       }
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PrepareOutputs(std::vector<RunSpec>* specs) {
+  RM_RETURN_IF_ERROR(NameOutputs(specs));
+  bool dumps = false;
+  for (RunSpec& spec : *specs) {
+    if (!spec.has_output()) continue;
+    for (const Output& output : OutputsOf(&spec)) {
+      if (output.path->empty()) continue;
       RM_RETURN_IF_ERROR(Annotate(Prepare(output), output.flag));
       dumps = dumps || output.costs_time;
     }

@@ -8,10 +8,13 @@
 
 namespace ringmaster {
 
-// Before anything runs: puts each arm's name in the place of {arm} in its output paths, makes the
-// folders of dumps, and makes sure that every output can be written. InvalidArgument or the
-// system's reason, with the flag: a path that two arms would share, a folder that is missing or
-// takes no files. Warns of outputs that cost time in timed steps.
+// Puts each arm's name in the place of {arm} in its output paths. InvalidArgument, with the flag: a
+// path that two arms would share.
+absl::Status NameOutputs(std::vector<RunSpec>* specs);
+
+// Before anything runs: NameOutputs, makes the folders of dumps, and makes sure that every output
+// can be written. InvalidArgument or the system's reason, with the flag: a folder that is missing
+// or takes no files. Warns of outputs that cost time in timed steps.
 absl::Status PrepareOutputs(std::vector<RunSpec>* specs);
 
 }  // namespace ringmaster

@@ -7,6 +7,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/network_text.h"
 #include "common/config/override.h"
+#include "experiments/program/run/launcher_environment.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {
@@ -24,6 +25,9 @@ constexpr Flag kFlags[] = {
     {"--servers", "K", "strategy.parameter_server.servers",
      "parameter servers, where they are dedicated [1]"},
     {"--batch", "B", "training.batch_per_worker", "samples a worker takes in a step [32]"},
+    {"--on-failure", "WHAT", "strategy.on_failure",
+     "what follows when a process is lost: abort, the run ends; continue, those left go on where "
+     "they are; reform, from the last step that all have; go_on, each arm as it can [abort]"},
     {"--steps", "STEPS", "training.steps", "steps to train, instead of --epochs"},
     {"--epochs", "EPOCHS", "training.epochs",
      "passes over the training set; fractions are allowed [2]"},
@@ -69,6 +73,7 @@ constexpr Flag kFlags[] = {
 void SpecFlags::Declare(Command command) {
   DeclareSome(command, [](absl::string_view) { return true; });
   command.Find("--steps").front().Excludes(command.Find("--epochs").front());
+  DeclareSecurity(command);
   DeclareSeedAndSet(command);
 }
 
@@ -96,6 +101,18 @@ void SpecFlags::DeclareSome(Command command,
     fields_.emplace_back(command.AddOption(flag.name, flag.help).Takes(flag.value).Group("Run"),
                          flag.field);
   }
+}
+
+void SpecFlags::DeclareSecurity(Command command) {
+  command
+      .AddOption("--tls", &tls_folder_,
+                 "have all connections by TLS, with the certificates in this folder, which "
+                 "`ringmaster keygen` makes [RINGMASTER_TLS_DIR, where transport.security is tls]")
+      .Takes("DIR")
+      .Group("Run");
+  command.AddFlag("--insecure", &is_insecure_,
+                  "let processes listen where other machines reach them, and speak in clear");
+  command.Find("--insecure").front().Group("Run").Excludes(command.Find("--tls").front());
 }
 
 void SpecFlags::DeclareSeedAndSet(Command command) {
@@ -142,6 +159,11 @@ absl::Status SpecFlags::Apply(RunSpec* spec) const {
     if (field == "training.epochs") spec->mutable_training()->clear_steps();
     RM_RETURN_IF_ERROR(set(field));
   }
+  if (!tls_folder_.empty()) {
+    SetTlsFolder(tls_folder_);
+    spec->mutable_transport()->set_security("tls");
+  }
+  if (is_insecure_) spec->mutable_transport()->set_security("insecure");
   for (const std::string& assignment : sets_) {
     RM_RETURN_IF_ERROR(Annotate(SetField(assignment, spec), absl::StrCat("--set ", assignment)));
   }

@@ -28,7 +28,8 @@ class SpecFlags {
   // servers, transport, kernels, --seed and --set.
   void DeclareForBench(Command command);
 
-  // Edits `spec` (not yet resolved) by the flags that were given, --set last. InvalidArgument names
+  // Edits `spec` (not yet resolved) by the flags that were given, --set last. The folder of --tls
+  // becomes that of this process and of those that it starts (SetTlsFolder). InvalidArgument names
   // the flag.
   absl::Status Apply(RunSpec* spec) const;
 
@@ -38,9 +39,12 @@ class SpecFlags {
  private:
   void DeclareSome(Command command, absl::FunctionRef<bool(absl::string_view field)> wanted);
   void DeclareSeedAndSet(Command command);
+  void DeclareSecurity(Command command);
 
   std::vector<std::pair<Option, std::string>> fields_;  // option, field path
   std::vector<std::string> sets_;
+  std::string tls_folder_;
+  bool is_insecure_ = false;
 };
 
 }  // namespace ringmaster

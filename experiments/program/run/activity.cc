@@ -83,10 +83,12 @@ NodeActivity DescribeWorker(const WorkerSight& sight) {
   activity.set_slowest_step_seconds(progress.slowest_step_seconds);
   AddAwaited(sight.exchange, &activity);
   const bool computes = IsComputing(phase);
+  // Where others are lost lots may be kept back for as long as this worker's own exchange lasts.
+  const bool awaits_own = phase == "load" && activity.awaited_size() > 0;
   if (progress.done) {
     activity.set_state(NodeActivity::DONE);
   } else if (progress.paused || progress.awaits_lots) {
-    activity.set_state(NodeActivity::PAUSED);
+    activity.set_state(awaits_own && !progress.paused ? NodeActivity::WAITS : NodeActivity::PAUSED);
   } else if (progress.at_barrier) {
     activity.set_state(NodeActivity::AT_BARRIER);
   } else if (!computes && (sight.engine_ranks > 0 && phase != "start") &&

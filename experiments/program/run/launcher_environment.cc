@@ -73,8 +73,10 @@ absl::StatusOr<std::optional<int>> ReadFrom(absl::Span<const Launcher> launchers
 Environment ReadEnvironment() {
   return {Variable(kTokenVariable),
           DefaultDataDir(Variable("XDG_CACHE_HOME").value_or(""), Variable("HOME").value_or("")),
-          Variable("PATH").value_or("")};
+          Variable("PATH").value_or(""), Variable(kTlsVariable)};
 }
+
+void SetTlsFolder(const std::string& folder) { setenv(kTlsVariable, folder.c_str(), 1); }
 
 absl::StatusOr<std::optional<int>> ReadFromLauncher(LauncherNumber what) {
   return ReadFrom(kLaunchers, what);

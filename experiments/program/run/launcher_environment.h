@@ -17,13 +17,21 @@ namespace ringmaster {
 // read it.
 inline constexpr char kTokenVariable[] = "RINGMASTER_TOKEN";
 
+// The variable that says where a job's certificates are (`ringmaster keygen`).
+inline constexpr char kTlsVariable[] = "RINGMASTER_TLS_DIR";
+
 // What any command may need; nothing of it is ever wrong.
 struct Environment {
-  std::optional<std::string> token;  // RINGMASTER_TOKEN
-  std::string default_data_dir;      // from XDG_CACHE_HOME and HOME
-  std::string search_path;           // PATH: where programs are looked for
+  std::optional<std::string> token;       // RINGMASTER_TOKEN
+  std::string default_data_dir;           // from XDG_CACHE_HOME and HOME
+  std::string search_path;                // PATH: where programs are looked for
+  std::optional<std::string> tls_folder;  // RINGMASTER_TLS_DIR
 };
 Environment ReadEnvironment();
+
+// A flag names the folder of certificates: ReadEnvironment says so from here on, in this process
+// and in those that it starts. While there is one thread.
+void SetTlsFolder(const std::string& folder);
 
 // A number that launchers give to each process they start.
 enum class LauncherNumber { kRank, kWorldSize, kLocalRank };

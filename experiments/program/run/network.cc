@@ -59,4 +59,16 @@ std::optional<NetworkShape> NetworkOf(const RunSpec& spec) {
   return shape;
 }
 
+FabricOptions FabricOptionsOf(const RunSpec& spec, const JobCredentials& credentials) {
+  FabricOptions fabric;
+  fabric.name = spec.transport().name();
+  fabric.listen_address = spec.transport().listen_address();
+  fabric.credentials = credentials;
+  fabric.segment_bytes = spec.transport().segment_bytes();
+  fabric.wait = spec.transport().wait();
+  fabric.network = NetworkOf(spec);
+  fabric.outlives_peers = GoesOn(spec);
+  return fabric;
+}
+
 }  // namespace ringmaster

@@ -3,487 +3,355 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
-#include <deque>
 #include <memory>
-#include <thread>
+#include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/check_context.h"
 #include "common/base/host_port.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
+#include "common/config/describe.h"
 #include "common/control/control_client.h"
+#include "common/control/failures.h"
 #include "common/control/joins.h"
-#include "common/exchange/snapshot_store.h"
 #include "common/log/log.h"
 #include "common/machine/confinement.h"
 #include "common/machine/process_costs.h"
 #include "common/scheme/registry.h"
-#include "common/tensor/tensor.h"
-#include "common/trace/node_traces.h"
 #include "common/transport/fabric.h"
-#include "common/transport/metered.h"
-#include "common/transport/traced.h"
-#include "experiments/program/run/activity.h"
+#include "experiments/program/run/formation.h"
 #include "experiments/program/run/join_limit.h"
-#include "experiments/program/run/last_words_keeper.h"
+#include "experiments/program/run/lost_peers.h"
 #include "experiments/program/run/network.h"
 #include "experiments/program/run/node_checkpoints.h"
 #include "experiments/program/run/placement.h"
-#include "experiments/program/run/process_conductor.h"
 #include "experiments/program/run/resolve_spec.h"
 #include "experiments/program/run/run_checkpoints.h"
 #include "experiments/program/run/run_inputs.h"
-#include "experiments/program/run/turns.h"
 #include "experiments/program/run/worker_parts.h"
 #include "server/shard_service.h"
 #include "worker/data/dataset.h"
 #include "worker/kernels/registry.h"
-#include "worker/loop/evaluation_run.h"
 #include "worker/loop/initial_weights.h"
-#include "worker/loop/training_loop.h"
 
 namespace ringmaster {
 namespace {
-
-// Waits of a run are the coordinator's to judge (common/control/wait_judge.h): it knows who waits
-// for whom, and its abort ends them. A limit of a rank's own is the last resort, where it judges
-// nothing.
-constexpr double kLastResortSeconds = 86400;
 
 // How long the last words of a process wait for its servers, which end when they hear of a failure,
 // at the latest after the update under way.
 constexpr absl::Duration kServersEndLimit = absl::Milliseconds(200);
 
-RunSpec WithoutOwnLimits(RunSpec spec) {
-  spec.mutable_limits()->set_wait_seconds(kLastResortSeconds);
-  return spec;
-}
-
-// One process of a run.
+// One process of a run: the formations that it is in, one after the other.
 class Node {
  public:
   Node(const RunSpec& spec, const NodeOptions& options)
       : spec_(spec),
-        judged_spec_(WithoutOwnLimits(spec)),
         options_(options),
-        processes_(PlaceNodes(spec)),
-        name_(NamesOf(processes_[options.process])),
-        traced_(TracedStepsOf(spec)),
-        last_words_([this] { return ActivitiesAtTheEnd(); }) {
-    const int32_t parked =
-        TraitsOf(spec).updates == Updates::kOnArrival ? spec.training().workers() : 0;
-    for (const NodeId& id : processes_[options.process]) {
-      if (id.role == Role::kWorker) {
-        workers_.push_back(id.index);
-        progress_.emplace_back();
-        worker_traces_.push_back(std::make_unique<WorkerTraces>(id.index, traced_));
-        last_words_.AddWorker(id.index, *worker_traces_.back());
-      } else {
-        servers_.push_back(id.index);
-        server_done_.emplace_back(false);
-        server_traces_.push_back(std::make_unique<ServerTraces>(id.index, parked, traced_));
-        last_words_.AddServer(id.index, *server_traces_.back());
-      }
-    }
-    worker_parts_.resize(workers_.size());
-    services_.resize(servers_.size());
-    reports_.resize(workers_.size());
-    server_reports_.resize(servers_.size());
+        place_{0, options.process, spec.output().resume_step()},
+        nodes_(PlaceNodes(spec)[options.process]),
+        name_(NamesOf(nodes_)) {
+    if (MayReform(spec)) kept_.resize(nodes_.size());
   }
 
   absl::Status Run() {
-    const ScopedProcessCheckContext context(name_,
-                                            workers_.empty() ? nullptr : &progress_.front().step);
     const absl::Status prepared = Annotate(Prepare(), name_);
     if (!prepared.ok() && options_.is_led) Log(LogLevel::kError, prepared.message());
     RM_RETURN_IF_ERROR(prepared);
     RM_RETURN_IF_ERROR(Join());
     const double cpu_before = ProcessCpuSeconds();
     const ConfinementMeter confinement;
-    RunThreads();
-    {
-      absl::MutexLock lock(&mutex_);
-      if (!failure_.ok()) {
-        const absl::Status of_the_run = client_->status();
-        return of_the_run.ok() ? failure_ : of_the_run;
-      }
+    absl::Status ran = RunFormation(cpu_before, confinement);
+    // Another process is lost, and this one goes on with those left.
+    while (client_->epoch() != place_.epoch) {
+      RM_RETURN_IF_ERROR(FormAnew());
+      ran = RunFormation(cpu_before, confinement);
     }
-    ProcessReport report;
-    report.set_transport(fabric_->name());
-    if (!workers_.empty()) *report.mutable_inputs() = Inputs();
-    *report.mutable_confinement() = confinement.End();
-    for (const NodeId& id : processes_[options_.process])
-      report.mutable_confinement()->add_nodes(ToString(id));
-    AddCosts(cpu_before, report.mutable_costs());
-    RM_RETURN_IF_ERROR(NoteStateBytes());
-    for (const WorkerReport& worker : reports_) *report.add_workers() = worker;
-    for (const ServerReport& server : server_reports_) *report.add_servers() = server;
-    AddTraces(&report);
-    AddCheckpointing(*checkpoints_, &report);
-    return client_->Finish(report);
+    if (ran.ok()) return ran;
+    const absl::Status of_the_run = client_->status();
+    return of_the_run.ok() ? ran : of_the_run;
   }
 
  private:
-  // What a worker trains with, in the order in which one part uses the others.
-  struct Worker {
-    WorkerParts parts;
-    std::unique_ptr<Transport> traced;
-    std::unique_ptr<MeteredTransport> transport;
-    WorkerBefore before;
-    std::unique_ptr<TrainingLoop> loop;
-  };
-
   // Everything that can fail before other processes are concerned: data, layout, initial weights, a
   // listening port.
   absl::Status Prepare() {
     SampleShape shape;
-    if (workers_.empty()) {
+    if (!has_workers()) {
       int64_t train_count = 0;
       int64_t test_count = 0;
       RM_ASSIGN_OR_RETURN(shape, InspectDataset(spec_.data(), &train_count, &test_count));
     } else {
-      RM_ASSIGN_OR_RETURN(dataset_, LoadDataset(spec_.data(), DatasetPartFor(spec_)));
-      shape = dataset_.train.shape;
+      RM_ASSIGN_OR_RETURN(inputs_.dataset, LoadDataset(spec_.data(), DatasetPartFor(spec_)));
+      shape = inputs_.dataset.train.shape;
       RM_ASSIGN_OR_RETURN(auto kernels,
                           CreateKernelLibrary(spec_.training().kernels(), options_.device));
-      kernel_target_ = kernels->target();
+      inputs_.kernel_target = kernels->target();
     }
+    inputs_.device = options_.device;
     // Initial weights and layout come from the host's model (or a file) on every process: they do
     // not depend on the device.
     RM_ASSIGN_OR_RETURN(const WorkerParts host, CreateHostModel(spec_, shape));
-    layout_ = std::make_unique<ParamLayout>(host.model->layout());
-    RM_ASSIGN_OR_RETURN(initial_weights_, InitialWeights(spec_, *host.model));
-    weights_fingerprint_ = WeightsFingerprint(initial_weights_);
+    inputs_.layout = std::make_unique<ParamLayout>(host.model->layout());
+    RM_ASSIGN_OR_RETURN(inputs_.initial_weights, InitialWeights(spec_, *host.model));
+    inputs_.weights_fingerprint = WeightsFingerprint(inputs_.initial_weights);
     RM_ASSIGN_OR_RETURN(
-        checkpoints_,
-        RunCheckpoints::Open(spec_,
-                             {processes_[options_.process], options_.process == 0, options_.token,
-                              absl::StrCat(weights_fingerprint_, " ", layout_->fingerprint(), " ",
-                                           dataset_.facts.fingerprint())}));
-    // Now, for nobody's clock runs before all have joined.
-    for (const int32_t index : servers_)
-      server_copies_.push_back(ShardService::CopiesOf(spec_, *layout_, index));
-
-    FabricOptions fabric;
-    fabric.name = spec_.transport().name();
-    fabric.listen_address = spec_.transport().listen_address();
-    fabric.token = options_.token;
-    fabric.segment_bytes = spec_.transport().segment_bytes();
-    fabric.wait = spec_.transport().wait();
-    fabric.network = NetworkOf(spec_);
-    if (!options_.turns.empty()) {
-      RM_ASSIGN_OR_RETURN(turns_, TurnTaker::Open(options_.turns));
-    }
-    RM_ASSIGN_OR_RETURN(fabric_, CreateFabric(fabric));
+        inputs_.checkpoints,
+        RunCheckpoints::Open(
+            spec_, {nodes_, options_.process == 0, options_.credentials.token,
+                    absl::StrCat(inputs_.weights_fingerprint, " ", inputs_.layout->fingerprint(),
+                                 " ", inputs_.dataset.facts.fingerprint())}));
+    RM_RETURN_IF_ERROR(
+        inputs_.hooks.Open(options_.turns, options_.faults, nodes_, options_.coordinator));
+    RM_ASSIGN_OR_RETURN(auto fabric, Listen());
+    formation_ = std::make_unique<Formation>(spec_, place_, inputs_, std::move(fabric), kept());
     return absl::OkStatus();
   }
+
+  // A data plane that listens.
+  absl::StatusOr<std::unique_ptr<Fabric>> Listen() const {
+    return CreateFabric(FabricOptionsOf(spec_, options_.credentials));
+  }
+
+  bool has_workers() const {
+    return std::any_of(nodes_.begin(), nodes_.end(),
+                       [](const NodeId& node) { return node.role == Role::kWorker; });
+  }
+
+  std::vector<KeptNode>* kept() { return kept_.empty() ? nullptr : &kept_; }
 
   // What this process has read, beside its spec.
   RunInputs Inputs() const {
     RunInputs inputs;
-    *inputs.mutable_data() = dataset_.facts;
+    *inputs.mutable_data() = inputs_.dataset.facts;
     if (!spec_.training().init_weights().empty())
-      inputs.set_init_weights(absl::StrCat(absl::Hex(weights_fingerprint_, absl::kZeroPad16)));
+      inputs.set_init_weights(
+          absl::StrCat(absl::Hex(inputs_.weights_fingerprint, absl::kZeroPad16)));
     return inputs;
   }
 
   absl::Status Join() {
     ringmaster::Join join;
     join.set_process(options_.process);
-    join.set_processes(static_cast<int32_t>(processes_.size()));
-    join.set_token(options_.token);
+    join.set_processes(TraitsOf(spec_).processes);
     join.set_spec_fingerprint(SpecFingerprint(spec_));
-    join.set_weights_fingerprint(weights_fingerprint_);
-    join.set_layout_fingerprint(layout_->fingerprint());
-    if (!workers_.empty()) *join.mutable_data() = dataset_.facts;
-    join.set_kernel_target(kernel_target_);
-    join.set_data_endpoint(fabric_->endpoint());
+    join.set_weights_fingerprint(inputs_.weights_fingerprint);
+    join.set_layout_fingerprint(inputs_.layout->fingerprint());
+    if (has_workers()) *join.mutable_data() = inputs_.dataset.facts;
+    join.set_kernel_target(inputs_.kernel_target);
+    join.set_data_endpoint(formation_->fabric().endpoint());
     SayWhoJoins(&join);
-    for (const NodeId& id : processes_[options_.process]) {
+    for (const NodeId& id : nodes_) {
       NodeName* name = join.add_nodes();
       name->set_server(id.role == Role::kServer);
       name->set_index(id.index);
     }
-    const absl::Duration limit = JoinLimit(spec_);
     RM_ASSIGN_OR_RETURN(
         client_,
         ControlClient::Attend(
-            options_.coordinator, join, MonotonicNow() + limit,
+            options_.coordinator, options_.credentials, join, MonotonicNow() + JoinLimit(spec_),
             [this](const absl::Status& why) { EndExchange(why); },
             [this] { return MakeHeartbeat(); }, absl::Seconds(spec_.limits().heartbeat_seconds()),
-            options_.ends, [this] { return last_words_.Tell(kServersEndLimit); }));
-    welcomed_ = Clock::now();
-    last_words_.Welcomed(welcomed_);
+            options_.ends, [this] { return TellLastWords(); }, OnLoss()));
+    inputs_.hooks.Joined();
     Log(LogLevel::kDebug, absl::StrCat(name_, ": joined, pid ", getpid()));
-    RM_RETURN_IF_ERROR(NoteAddress());
-    std::vector<ProcessAddress> addresses;
-    for (int i = 0; i < client_->welcome().processes_size(); ++i) {
-      addresses.push_back({client_->welcome().processes(i).data_endpoint(), processes_[i]});
+    return Connect();
+  }
+
+  // What hears of losses; where none is gone on from, nothing.
+  std::function<void(const ToProcess&)> OnLoss() {
+    if (GoesOn(spec_)) {
+      return [this](const ToProcess& message) {
+        if (message.has_lost()) lost_peers_.Lose(message.lost().process());
+      };
     }
-    const absl::Status connected =
-        fabric_->Connect(addresses, options_.process, MonotonicNow() + limit);
-    connected_.store(connected.ok());
+    if (kept_.empty()) return nullptr;
+    return [this](const ToProcess& message) {
+      if (!message.has_regroup()) return;
+      absl::MutexLock lock(&mutex_);
+      // It may be that of the next formation that is here by now.
+      if (epoch_ >= message.regroup().epoch()) return;
+      EndExchangeLocked(StatusOf(message.regroup().why()));
+    };
+  }
+
+  // The process was welcomed to the formation.
+  absl::Status Connect() {
+    const Welcome& welcome = client_->welcome();
+    const std::string& own = welcome.processes(place_.process).data_endpoint();
+    std::string own_address;
+    // Where every address is listened at, peers were told a real one; what opens sockets of its own
+    // takes it too.
+    if (IsWildcard(WithoutBrackets(spec_.transport().listen_address())) && !own.empty()) {
+      RM_ASSIGN_OR_RETURN(const HostPort endpoint, HostPort::Parse(own));
+      own_address = endpoint.host;
+    }
+    formation_->Welcomed(Clock::now(), own_address);
+    const absl::Status connected = formation_->Connect(welcome, JoinLimit(spec_));
     if (connected.ok()) {
-      Log(LogLevel::kDebug, absl::StrCat(name_, ": connected to all others by ", fabric_->name()));
+      lost_peers_.Connected(formation_->fabric());
       return connected;
     }
     client_->Fail(Annotate(connected, absl::StrCat(name_, " connecting")));
+    if (client_->epoch() != place_.epoch) return absl::OkStatus();  // another process is lost
     const absl::Status of_the_run = client_->status();
     return of_the_run.ok() ? connected : of_the_run;
   }
 
-  // Where every address is listened at, peers were told a real one; what opens sockets of its own
-  // takes it too.
-  absl::Status NoteAddress() {
-    if (!IsWildcard(WithoutBrackets(spec_.transport().listen_address()))) return absl::OkStatus();
-    const std::string& own = client_->welcome().processes(options_.process).data_endpoint();
-    if (own.empty()) return absl::OkStatus();
-    RM_ASSIGN_OR_RETURN(const HostPort endpoint, HostPort::Parse(own));
-    for (RunSpec* spec : {&spec_, &judged_spec_})
-      spec->mutable_transport()->set_listen_address(endpoint.host);
-    return absl::OkStatus();
-  }
-
-  void RunThreads() {
-    ProcessConductor conductor(*client_, static_cast<int32_t>(workers_.size()));
-    std::vector<std::thread> threads;
-    for (size_t i = 0; i < servers_.size(); ++i) {
-      threads.emplace_back([this, i, &conductor] {
-        Note(Annotate(RunServer(i), absl::StrCat("server/", servers_[i])), &conductor);
-      });
-    }
-    for (size_t i = 0; i < workers_.size(); ++i) {
-      threads.emplace_back([this, i, &conductor] { Note(RunWorker(i, &conductor), &conductor); });
-    }
-    for (std::thread& thread : threads) thread.join();
-  }
-
-  absl::Status RunServer(size_t i) {
-    const absl::Status status = Serve(i);
-    last_words_.ServerEnds(servers_[i],
-                           services_[i] == nullptr ? "" : services_[i]->DescribeParked());
-    return status;
-  }
-
-  absl::Status Serve(size_t i) {
-    const ScopedCheckContext context(absl::StrCat("server/", servers_[i]));
-    RM_ASSIGN_OR_RETURN(
-        services_[i],
-        ShardService::Create(judged_spec_, *layout_, initial_weights_, servers_[i],
-                             fabric_->transport({Role::kServer, servers_[i]}), ExchangeMemory(),
-                             server_traces_[i].get(), &server_copies_[i]));
-    RM_RETURN_IF_ERROR(ConnectServer(servers_[i], *checkpoints_, services_[i].get()));
-    RM_RETURN_IF_ERROR(services_[i]->Run());
-    server_done_[i].store(true);
-    server_reports_[i] = services_[i]->Report();
-    return absl::OkStatus();
-  }
-
-  absl::Status RunWorker(size_t i, Conductor* conductor) {
-    const int32_t rank = workers_[i];
-    const ScopedCheckContext context(absl::StrCat("worker/", rank), &progress_[i].step);
-    Worker& worker = worker_parts_[i];
-    RM_ASSIGN_OR_RETURN(
-        worker.parts,
-        CreateWorkerParts(spec_, dataset_.train.shape,
-                          {options_.device, rank, [conductor] { return conductor->status(); }}));
-    const NodeId self{Role::kWorker, rank};
-    worker.traced = CreateTracedTransport(fabric_->transport(self), worker_traces_[i]->exchange);
-    worker.transport = CreateMeteredTransport(*worker.traced, *fabric_, [this, self](NodeId peer) {
-      return AreColocated(spec_, self, peer);
-    });
-    WorkerSetup setup;
-    setup.rank = rank;
-    setup.device = options_.device;
-    setup.spec = &judged_spec_;
-    setup.dataset = &dataset_;
-    setup.kernels = worker.parts.kernels.get();
-    setup.model = worker.parts.model.get();
-    setup.initial_weights = &initial_weights_;
-    setup.transport = worker.transport.get();
-    setup.allocate_exchange = ExchangeMemory();
-    setup.conductor = conductor;
-    setup.progress = &progress_[i];
-    setup.traces = worker_traces_[i].get();
-    RM_RETURN_IF_ERROR(ConnectWorker(spec_, *checkpoints_, &worker.before, &setup));
-    if (turns_ != nullptr) {
-      setup.before_step = [this, rank, conductor](int64_t step) {
-        return turns_->Await(rank, step, [conductor] { return conductor->status(); });
-      };
-    }
-    if (spec_.has_evaluation()) {
-      RM_RETURN_IF_ERROR(RunEvaluation(setup, &reports_[i]));
-    } else {
-      RM_ASSIGN_OR_RETURN(worker.loop, TrainingLoop::Create(setup));
-      RM_RETURN_IF_ERROR(worker.loop->Run(&reports_[i]));
-    }
-    progress_[i].done.store(true);
-    return absl::OkStatus();
+  // Trains, and reports, unless a process is lost meanwhile.
+  absl::Status RunFormation(double cpu_before, const ConfinementMeter& confinement) {
+    if (client_->epoch() != place_.epoch) return client_->status();
+    RM_RETURN_IF_ERROR(formation_->Run(*client_));
+    ProcessReport report;
+    report.set_transport(formation_->fabric().name());
+    if (has_workers()) *report.mutable_inputs() = Inputs();
+    *report.mutable_confinement() = confinement.End();
+    for (const NodeId& id : nodes_) report.mutable_confinement()->add_nodes(ToString(id));
+    AddCosts(cpu_before, report.mutable_costs());
+    // After the costs: counting copies what is counted.
+    RM_RETURN_IF_ERROR(formation_->AddTo(&report));
+    AddCheckpointing(*inputs_.checkpoints, &report);
+    return client_->Finish(report);
   }
 
   // What the process took; nothing is gone yet of it, nor of others, which wait to hear from all.
   void AddCosts(double cpu_before, MeasuredCosts* costs) const {
-    if (workers_.empty()) costs->set_cpu_seconds(ProcessCpuSeconds() - cpu_before);
+    if (!has_workers()) costs->set_cpu_seconds(ProcessCpuSeconds() - cpu_before);
     if (const auto pss = ProcessPssBytes()) costs->set_pss_bytes(*pss);
     if (const auto peak = ProcessPeakRssBytes()) costs->set_peak_rss_bytes(*peak);
   }
 
-  // After AddCosts: counting copies what is counted.
-  absl::Status NoteStateBytes() {
-    for (size_t i = 0; i < workers_.size(); ++i) {
-      if (worker_parts_[i].loop == nullptr) continue;
-      RM_ASSIGN_OR_RETURN(const int64_t bytes, worker_parts_[i].loop->StateBytes());
-      reports_[i].set_state_bytes(bytes);
+  // Gets ready for the formation that follows, and is in it when this returns.
+  absl::Status FormAnew() {
+    for (;;) {
+      Ready ready;
+      ready.set_epoch(client_->epoch());
+      TakeDown();
+      RM_ASSIGN_OR_RETURN(std::unique_ptr<Fabric> fabric, Listen());
+      ready.set_data_endpoint(fabric->endpoint());
+      for (const int64_t step : StepsToGoOnFrom()) ready.add_steps(step);
+      {
+        absl::MutexLock lock(&mutex_);
+        next_fabric_ = std::move(fabric);
+        epoch_ = ready.epoch();
+      }
+      RM_ASSIGN_OR_RETURN(const bool is_formed, client_->AwaitFormation(ready));
+      if (!is_formed) continue;
+      RM_RETURN_IF_ERROR(GoOn());
+      return Connect();
     }
+  }
+
+  // Ends what is left of the formation that has ended, but for what its nodes go on from.
+  void TakeDown() {
+    std::unique_ptr<Formation> formation;
+    std::unique_ptr<Fabric> fabric;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (formation_ != nullptr) last_step_ = formation_->MakeHeartbeat().step();
+      formation = std::move(formation_);
+      fabric = std::move(next_fabric_);
+    }
+    if (formation != nullptr) formation->Release();
+  }
+
+  // The steps before which all nodes of this process can go on.
+  std::vector<int64_t> StepsToGoOnFrom() const {
+    std::optional<std::vector<int64_t>> common;
+    for (const KeptNode& node : kept_) {
+      std::vector<int64_t> steps = node.steps.steps();
+      // It has begun none in the last formation.
+      if (steps.empty() && (node.state || place_.first_step == 0)) steps = {place_.first_step};
+      if (!common) {
+        common = steps;
+        continue;
+      }
+      std::vector<int64_t> both;
+      std::set_intersection(common->begin(), common->end(), steps.begin(), steps.end(),
+                            std::back_inserter(both));
+      common = both;
+    }
+    return common.value_or(std::vector<int64_t>());
+  }
+
+  // The process is in the formation that it was welcomed to.
+  absl::Status GoOn() {
+    const Welcome& welcome = client_->welcome();
+    const int32_t workers_before = spec_.training().workers();
+    std::vector<int32_t> left;  // ranks of the formation before
+    for (int i = 0; i < welcome.processes_size(); ++i) {
+      for (const NodeName& node : welcome.processes(i).nodes_before()) {
+        if (!node.server()) left.push_back(node.index());
+        const Role role = node.server() ? Role::kServer : Role::kWorker;
+        if (nodes_.front() == NodeId{role, node.index()}) place_.process = i;
+      }
+    }
+    for (size_t i = 0; i < kept_.size(); ++i) {
+      KeptNode& node = kept_[i];
+      if (!node.steps.steps().empty()) node.state = node.steps.Take(welcome.step());
+      if (nodes_[i].role == Role::kWorker || !node.state) continue;
+      RM_ASSIGN_OR_RETURN(node.state, ShardStateOf(left, workers_before, *std::move(node.state)));
+    }
+    RM_ASSIGN_OR_RETURN(spec_, ReformedSpec(spec_, left));
+    place_.epoch = welcome.epoch();
+    place_.first_step = welcome.step();
+    const std::string before = name_;
+    nodes_ = PlaceNodes(spec_)[place_.process];
+    name_ = NamesOf(nodes_);
+    Log(LogLevel::kDebug, absl::StrCat(before, ": goes on as ", name_, " before step ",
+                                       place_.first_step, ", one of ", left.size(), " workers"));
+    std::unique_ptr<Fabric> fabric;
+    absl::MutexLock lock(&mutex_);
+    fabric = std::move(next_fabric_);
+    formation_ = std::make_unique<Formation>(spec_, place_, inputs_, std::move(fabric), kept());
     return absl::OkStatus();
   }
 
-  // What the threads, which have ended, recorded, and of which clock all times are.
-  void AddTraces(ProcessReport* report) const {
-    Clock::time_point started;  // of worker 0
-    for (size_t i = 0; i < workers_.size(); ++i) {
-      if (traced_.count() > 0) worker_traces_[i]->AddTo(report);
-      if (workers_[i] == 0) started = worker_traces_[i]->started;
-    }
-    for (const auto& traces : server_traces_)
-      if (traced_.count() > 0) traces->AddTo(report);
-    *report->mutable_trace_clock() = ThisTraceClock(welcomed_, started);
-  }
-
-  // Memory that the fabric moves fastest. Its buffers outlive the fabric, its use does not: only to
-  // be called while the fabric is there.
-  BufferAllocator ExchangeMemory() {
-    return [this](int64_t size_bytes) { return fabric_->AllocateExchange(size_bytes); };
-  }
-
-  // Keeps the first failure of this process, wakes its other threads with it and reports it at
-  // once.
-  void Note(const absl::Status& status, ProcessConductor* conductor) {
-    if (status.ok()) return;
-    {
-      absl::MutexLock lock(&mutex_);
-      if (!failure_.ok()) return;
-      failure_ = status;
-    }
-    Log(LogLevel::kDebug, absl::StrCat(name_, ": fails: ", status.message()));
-    EndExchange(status);
-    conductor->Abort(status);
-    client_->Fail(status);
-  }
-
-  // The run has failed: keeps what the nodes wait for, then lets go of them.
+  // The run has failed, or the coordinator is gone: keeps what the nodes wait for, then lets go of
+  // them.
   void EndExchange(const absl::Status& why) {
-    last_words_.Take();
-    fabric_->Abort(why);
-    if (turns_ != nullptr) turns_->Rouse();
+    absl::MutexLock lock(&mutex_);
+    EndExchangeLocked(why);
+  }
+  void EndExchangeLocked(const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (formation_ != nullptr) formation_->End(why);
+    if (next_fabric_ != nullptr) next_fabric_->Abort(why);
   }
 
   Heartbeat MakeHeartbeat() {
+    absl::MutexLock lock(&mutex_);
+    if (formation_ != nullptr) return formation_->MakeHeartbeat();
     Heartbeat heartbeat;
-    // Before that no node has a transport, and the coordinator's limit for joining is the only one.
-    if (connected_.load()) {
-      for (size_t i = 0; i < workers_.size(); ++i)
-        *heartbeat.add_nodes() = WorkerActivity(i, ActivityOf({Role::kWorker, workers_[i]}));
-      for (size_t i = 0; i < servers_.size(); ++i)
-        *heartbeat.add_nodes() = ServerActivity(i, ActivityOf({Role::kServer, servers_[i]}));
-    }
-    if (progress_.empty()) {
-      heartbeat.set_phase("serve");
-      return heartbeat;
-    }
-    const WorkerProgress& first = progress_.front();
-    heartbeat.set_step(first.step);
-    heartbeat.set_phase(first.phase.load());
-    heartbeat.set_bucket(first.bucket);
-    heartbeat.set_loss(first.loss);
-    heartbeat.set_samples_per_second(first.samples_per_second);
-    heartbeat.set_test_accuracy(first.test_accuracy);
-    heartbeat.set_scored_marks(first.scored_marks);
+    heartbeat.set_step(last_step_);
+    heartbeat.set_phase("regroup");
     return heartbeat;
   }
 
-  // What all nodes do and wait for; none before they can do anything.
-  std::vector<NodeActivity> ActivitiesAtTheEnd() {
-    std::vector<NodeActivity> activities;
-    if (!connected_.load()) return activities;
-    // A transport tells its waits to who knows how far it is.
-    const auto waits_of = [this](NodeId id) {
-      Transport& transport = fabric_->transport(id);
-      return transport.activity(transport.activity(-1).moved);
-    };
-    for (size_t i = 0; i < workers_.size(); ++i)
-      activities.push_back(WorkerActivity(i, waits_of({Role::kWorker, workers_[i]})));
-    for (size_t i = 0; i < servers_.size(); ++i)
-      activities.push_back(ServerActivity(i, waits_of({Role::kServer, servers_[i]})));
-    return activities;
+  LastWords TellLastWords() {
+    absl::MutexLock lock(&mutex_);
+    return formation_ == nullptr ? LastWords() : formation_->TellLastWords(kServersEndLimit);
   }
 
-  NodeActivity WorkerActivity(size_t i, Activity exchange) {
-    WorkerSight sight;
-    sight.rank = workers_[i];
-    sight.progress = &progress_[i];
-    sight.exchange = std::move(exchange);
-    if (!TraitsOf(spec_).engine.empty()) sight.engine_ranks = spec_.training().workers();
-    return DescribeWorker(sight);
-  }
-
-  NodeActivity ServerActivity(size_t i, const Activity& exchange) {
-    return DescribeServer(servers_[i], server_done_[i].load(), exchange);
-  }
-
-  Activity ActivityOf(NodeId id) {
-    int64_t& moved = moved_[id];
-    Activity activity = fabric_->transport(id).activity(moved);
-    moved = activity.moved;
-    return activity;
-  }
-
-  // Both are as they were given, but for the address to listen at.
+  // As it was given; of a formation anew as that is.
   RunSpec spec_;
-  RunSpec judged_spec_;  // for those who wait
   const NodeOptions options_;
-  const std::vector<std::vector<NodeId>> processes_;
-  const std::string name_;  // "worker/1+server/1"
-  const TracedSteps traced_;
-  std::vector<int32_t> workers_;
-  std::vector<int32_t> servers_;
+  FormationPlace place_;
+  std::vector<NodeId> nodes_;
+  std::string name_;  // "worker/1+server/1"
+  ProcessInputs inputs_;
+  std::vector<KeptNode> kept_;  // by node; none: nobody goes back to a step
+  LostPeers lost_peers_;
 
-  Dataset dataset_;
-  std::string kernel_target_;
-  std::unique_ptr<ParamLayout> layout_;
-  std::unique_ptr<TurnTaker> turns_;  // null: nobody grants steps
-  std::unique_ptr<RunCheckpoints> checkpoints_;
-  std::vector<float> initial_weights_;
-  uint64_t weights_fingerprint_ = 0;
-
-  std::deque<WorkerProgress> progress_;  // by worker; atomics do not move
-  std::vector<WorkerReport> reports_;
-  std::vector<ServerReport> server_reports_;
-  std::vector<std::unique_ptr<WorkerTraces>> worker_traces_;  // by worker
-  std::vector<std::unique_ptr<ServerTraces>> server_traces_;  // by server
-  LastWordsKeeper last_words_;
-  Clock::time_point welcomed_;  // to the run, like all other processes
-
-  // After a failure, operations that nobody waited for may touch these until the fabric is gone: it
-  // goes first.
-  std::vector<Worker> worker_parts_;
-  std::vector<SnapshotStore> server_copies_;  // until the service has them
-  std::vector<std::unique_ptr<ShardService>> services_;
-
-  std::unique_ptr<Fabric> fabric_;
-  std::atomic<bool> connected_{false};
-  std::deque<std::atomic<bool>> server_done_;   // by server
-  absl::flat_hash_map<NodeId, int64_t> moved_;  // the heartbeat's: what each transport said last
-  std::unique_ptr<ControlClient> client_;  // destroyed before the fabric its abort callback uses
-
+  // The main thread makes and takes down what the client's threads look at.
   absl::Mutex mutex_;
-  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+  int32_t epoch_ ABSL_GUARDED_BY(mutex_) = 0;                    // of what is here
+  int64_t last_step_ ABSL_GUARDED_BY(mutex_) = 0;                // of the formation that has ended
+  std::unique_ptr<Formation> formation_;                         // null: it waits for the next one
+  std::unique_ptr<Fabric> next_fabric_ ABSL_GUARDED_BY(mutex_);  // of that, which listens
+  std::unique_ptr<ControlClient> client_;  // destroyed before what its callbacks use
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "common/base/host_port.h"
 #include "common/control/end_request.h"
+#include "common/security/credentials.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {
@@ -16,10 +17,12 @@ struct NodeOptions {
   // its rank among the processes (experiments/program/run/placement.h says who lives there)
   int32_t process = 0;
   HostPort coordinator;
-  std::string token;
-  int device = 0;     // GPU, where there is one
-  std::string turns;  // file by which somebody grants the steps (experiments/program/run/turns.h);
-                      // empty: nobody
+  JobCredentials credentials;
+  int device = 0;      // GPU, where there is one
+  std::string turns;   // file by which somebody grants the steps (experiments/program/run/turns.h);
+                       // empty: nobody
+  std::string faults;  // file by which somebody has faults done to this process
+                       // (experiments/program/run/faults/injected_faults.h); empty: nobody
   // by which somebody asks this process to leave the run; null: nobody does
   EndRequest* ends = nullptr;
   // Somebody leads the run, and says what happened to who has joined. What keeps this process from

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -39,6 +40,8 @@ class ProcessConductor : public Conductor {
   void AskForLots(int32_t rank, int32_t count) override { client_.AskForLots(rank, count); }
   absl::StatusOr<LotClaim> AwaitLots(int32_t rank) override { return client_.AwaitLots(rank); }
   void ForgetLots(int32_t rank) override { client_.ForgetLots(rank); }
+  void SettleLots(int32_t rank, int64_t count) override { client_.SettleLots(rank, count); }
+  std::vector<int32_t> LostWorkers() override { return client_.LostWorkers(); }
 
   absl::Status status() override { return client_.status(); }
 

@@ -12,6 +12,7 @@
 #include "common/config/describe.h"
 #include "common/config/validate.h"
 #include "common/engine/engines.h"
+#include "common/log/log.h"
 #include "common/machine/checkout.h"
 #include "common/scheme/registry.h"
 #include "common/transport/fabric.h"
@@ -36,6 +37,17 @@ KnownNames AllNames() {
   return known;
 }
 
+// Said once by a process, however many specs it resolves.
+void WarnOnce() {
+  static const bool said = [] {
+    Log(LogLevel::kWarning,
+        "transport.security is \"insecure\": the processes speak in clear, and whoever reads or "
+        "changes what they say can take part in the run");
+    return true;
+  }();
+  static_cast<void>(said);
+}
+
 }  // namespace
 
 absl::StatusOr<RunSpec> ResolveAndValidate(const RunSpec& spec,
@@ -54,6 +66,7 @@ absl::StatusOr<RunSpec> ResolveAndValidate(const RunSpec& spec,
   }
   RM_ASSIGN_OR_RETURN(const RunSpec resolved, Resolve(countable, context));
   RM_RETURN_IF_ERROR(Validate(resolved, AllNames()));
+  if (resolved.transport().security() == "insecure") WarnOnce();
   RM_RETURN_IF_ERROR(WithFetchAdvice(shape.status(), spec.data()));
   const std::string& kernels = resolved.training().kernels();
   if (kernels == "cublas" || kernels == "cublas_tf32") {

@@ -1,8 +1,6 @@
 #include "experiments/program/run/run_arm.h"
 
-#include <errno.h>
-#include <sys/mman.h>
-#include <unistd.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <map>
@@ -11,11 +9,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
-#include "common/base/system_error.h"
 #include "common/build_stamp/build_stamp.h"
 #include "common/config/describe.h"
 #include "common/config/load.h"
@@ -31,8 +29,12 @@
 #include "common/trace/training_clock.h"
 #include "experiments/program/run/children.h"
 #include "experiments/program/run/descriptors.h"
+#include "experiments/program/run/faults/injected_faults.h"
+#include "experiments/program/run/job_credentials.h"
 #include "experiments/program/run/join_limit.h"
 #include "experiments/program/run/launcher_environment.h"
+#include "experiments/program/run/losses.h"
+#include "experiments/program/run/memory_file.h"
 #include "experiments/program/run/mpirun.h"
 #include "experiments/program/run/node.h"
 #include "experiments/program/run/placement.h"
@@ -60,30 +62,12 @@ constexpr absl::Duration kCauseTime = absl::Seconds(1);
 // the limit.
 constexpr absl::Duration kStartingPatience = absl::Seconds(5);
 
-// What another process of this machine's user can read while this object lives: mpirun gives the
-// ranks no input.
-class MemoryFile {
- public:
-  explicit MemoryFile(const std::string& text)
-      : descriptor_(memfd_create("ringmaster-spec", MFD_CLOEXEC)) {
-    const auto size = static_cast<ssize_t>(text.size());
-    if (descriptor_ < 0 || write(descriptor_, text.data(), text.size()) != size) error_ = errno;
-  }
-  ~MemoryFile() {
-    if (descriptor_ >= 0) close(descriptor_);
-  }
-  MemoryFile(const MemoryFile&) = delete;
-  MemoryFile& operator=(const MemoryFile&) = delete;
-  absl::Status status() const {
-    return error_ == 0 ? absl::OkStatus()
-                       : SystemError(error_, "cannot make a file with the run's spec in memory");
-  }
-  std::string path() const { return absl::StrCat("/proc/", getpid(), "/fd/", descriptor_); }
-
- private:
-  const int descriptor_;
-  int error_ = 0;
-};
+// What nodes are told of those who do something to their steps.
+void AddHooks(const RunArmOptions& options, std::vector<std::string>* arguments) {
+  if (!options.turns.empty()) arguments->insert(arguments->end(), {"--turns", options.turns});
+  if (options.faults != nullptr)
+    arguments->insert(arguments->end(), {"--faults", options.faults->path()});
+}
 
 EngineGpus GpusOf(const RunSpec& spec) { return EngineGpusOf(TraitsOf(spec).engine); }
 
@@ -108,7 +92,7 @@ absl::Status StartMpirun(const RunSpec& spec, const RunArmOptions& options,
                                         endpoint.ToString(),
                                         "--device",
                                         absl::StrCat(options.device)};
-  if (!options.turns.empty()) arguments.insert(arguments.end(), {"--turns", options.turns});
+  AddHooks(options, &arguments);
   if (LogsDebug()) arguments.push_back("--verbose");
   MpirunOptions mpirun;
   mpirun.ranks = processes;
@@ -141,8 +125,7 @@ absl::Status StartProcesses(const RunSpec& spec, const RunArmOptions& options,
                          endpoint.ToString(),
                          "--device",
                          absl::StrCat(options.device + (one_device_each ? process : 0))};
-    if (!options.turns.empty())
-      program.arguments.insert(program.arguments.end(), {"--turns", options.turns});
+    AddHooks(options, &program.arguments);
     if (LogsDebug()) program.arguments.push_back("--verbose");
     program.environment = {absl::StrCat(kTokenVariable, "=", token)};
     program.input = text;
@@ -168,6 +151,23 @@ void NoteEnds(const RunSpec& spec, Children* children, Coordinator* coordinator)
     coordinator->Abort(absl::UnavailableError(
         absl::StrCat("mpirun ended with ", how,
                      " before all its ranks joined the run; what they said stands above")));
+  }
+}
+
+// Of the processes that the run goes on without: ends those that are still there, suspended or
+// hanging, and says of each once what follows. `told`: how many that were said before.
+void DealWithLosses(const RunSpec& spec, Coordinator* coordinator, Children* children,
+                    size_t* told) {
+  const std::vector<ProcessState> states = coordinator->Processes();
+  for (size_t process = 0; process < states.size(); ++process) {
+    const pid_t pid = states[process].lost ? children->pid(static_cast<int>(process)) : 0;
+    if (pid > 0) kill(pid, SIGKILL);
+  }
+  const std::vector<Loss> losses = coordinator->Losses();
+  for (; *told < losses.size(); ++*told) {
+    Log(LogLevel::kWarning, absl::StrCat(spec.name(), ": lost ", LossText(losses[*told]),
+                                         GoesOn(spec) ? "; those left go on where they are"
+                                                      : "; those left form a group anew"));
   }
 }
 
@@ -305,16 +305,17 @@ std::string NewToken() {
 }
 
 CoordinatorOptions CoordinatorOptionsOf(const RunSpec& spec, const HostPort& listen_at,
-                                        const std::string& token) {
+                                        const JobCredentials& credentials) {
   CoordinatorOptions options;
   options.listen_at = listen_at;
-  options.token = token;
+  options.credentials = credentials;
   options.spec_fingerprint = SpecFingerprint(spec);
   options.processes = TraitsOf(spec).processes;
   options.join_limit = JoinLimit(spec);
   if (const int64_t lots = ClaimedLots(spec); lots > 0)
     options.claims = {spec.output().resume_step() * spec.training().workers(), lots,
-                      spec.training().workers()};
+                      spec.training().workers(), GoesOn(spec)};
+  options.losses = LossRulesOf(spec);
   options.waits.wait = absl::Seconds(spec.limits().wait_seconds());
   if (spec.limits().has_compute_seconds())
     options.waits.compute = absl::Seconds(spec.limits().compute_seconds());
@@ -337,7 +338,7 @@ ArmProgress ProgressOf(const std::vector<ProcessState>& processes, const RunSpec
   bool first = true;
   for (const ProcessState& process : processes) {
     progress.pids.push_back(process.joined ? process.pid : 0);
-    if (!process.joined || process.last.phase() == "serve") continue;
+    if (!process.joined || process.lost || process.last.phase() == "serve") continue;
     // The slowest worker's step is the run's; where work is claimed, the mean of all.
     progress.step = first ? process.last.step() : std::min(progress.step, process.last.step());
     all_steps += process.last.step();
@@ -412,6 +413,7 @@ absl::Status CheckDevices(const RunSpec& spec, int first_device) {
 }
 
 absl::Status CheckMachine(const RunSpec& spec, int first_device) {
+  RM_RETURN_IF_ERROR(CredentialsFor(spec.transport().security(), "").status());
   RM_RETURN_IF_ERROR(CheckDescriptors(TraitsOf(spec).processes));
   RM_RETURN_IF_ERROR(CheckAddressSpace(spec));
   return CheckDevices(spec, first_device);
@@ -424,11 +426,16 @@ RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options) {
     return record;
   }
   const std::string token = NewToken();
+  const auto credentials = CredentialsFor(spec.transport().security(), token);
+  if (!credentials.ok()) {
+    FillRecord(credentials.status(), &record);
+    return record;
+  }
   const MonotonicTime begin = MonotonicNow();
   const ConditionsMeter conditions;
   StartingProcesses starting(kStartingPatience);
-  CoordinatorOptions leads =
-      CoordinatorOptionsOf(spec, {WithoutBrackets(spec.transport().listen_address()), 0}, token);
+  CoordinatorOptions leads = CoordinatorOptionsOf(
+      spec, {WithoutBrackets(spec.transport().listen_address()), 0}, *credentials);
   leads.starting_limit = kStartingFactor * leads.join_limit;
   leads.is_starting = [&starting](int32_t process) { return starting.GetsOn(process); };
   if (!NeedsMpirun(spec)) leads.cause_time = kCauseTime;
@@ -445,16 +452,20 @@ RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options) {
           : StartProcesses(spec, options, (*coordinator)->endpoint(), token, coordinator->get(),
                            &children, &starting);
   if (!started.ok()) (*coordinator)->Abort(started);
+  size_t told = 0;
   while (!(*coordinator)->WaitFor(kPoll)) {
     if (options.interrupted != nullptr && *options.interrupted) {
       (*coordinator)->Abort(absl::CancelledError("interrupted"));
     }
     NoteEnds(spec, &children, coordinator->get());
+    if (options.faults != nullptr) options.faults->LetGoOn();
+    if (MayReform(spec) || GoesOn(spec)) DealWithLosses(spec, coordinator->get(), &children, &told);
     if (!options.progress) continue;
     ArmProgress progress = ProgressOf((*coordinator)->Processes(), spec);
     progress.seconds = absl::ToDoubleSeconds(MonotonicNow() - begin);
     options.progress(progress);
   }
+  if (options.faults != nullptr) options.faults->RunIsOver();
   absl::StatusOr<std::vector<ProcessReport>> result = (*coordinator)->Result();
   const bool interrupted = options.interrupted != nullptr && *options.interrupted;
   FillLastWords(
@@ -464,6 +475,7 @@ RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options) {
   if (!status.ok()) result = status;
   *record.mutable_conditions() = conditions.End();
   FillRecord(result, &record);
+  FillLosses((*coordinator)->Losses(), &record);
   return record;
 }
 

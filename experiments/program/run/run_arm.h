@@ -10,11 +10,13 @@
 #include "absl/status/statusor.h"
 #include "common/base/host_port.h"
 #include "common/control/coordinator.h"
+#include "common/security/credentials.h"
 #include "experiments/program/run/arm_progress.h"
 #include "proto/record.pb.h"
 
 namespace ringmaster {
 
+class FaultGiver;
 class RunRecord;
 class RunSpec;
 
@@ -25,6 +27,7 @@ struct RunArmOptions {
   ProgressSink progress;  // called a few times a second, by the calling thread
   std::string turns;  // file by which somebody grants the steps (experiments/program/run/turns.h);
                       // empty: nobody
+  FaultGiver* faults = nullptr;  // what is to be done to its processes; null: nothing
 };
 
 // Runs one arm on this machine: starts a process a rank (experiments/program/run/placement.h),
@@ -39,7 +42,8 @@ RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options);
 absl::Status CheckDevices(const RunSpec& spec, int first_device);
 
 // CheckDevices, and whether the limits of open files and of address space suffice
-// (ResourceExhausted). What RunArm asks first.
+// (ResourceExhausted), and the certificates can be used that the spec asks for. What RunArm asks
+// first.
 absl::Status CheckMachine(const RunSpec& spec, int first_device);
 
 // A record with everything but status and reports: id, time, build, machine.
@@ -61,7 +65,7 @@ std::string NewToken();
 
 // The options of a run's coordinator.
 CoordinatorOptions CoordinatorOptionsOf(const RunSpec& spec, const HostPort& listen_at,
-                                        const std::string& token);
+                                        const JobCredentials& credentials);
 
 }  // namespace ringmaster
 

@@ -13,6 +13,7 @@
 #include "common/base/status_macros.h"
 #include "common/base/system_error.h"
 #include "common/checkpoint/checkpoint_folder.h"
+#include "common/config/comparable.h"
 #include "common/log/log.h"
 #include "experiments/program/run/placement.h"
 #include "proto/run_spec.pb.h"
@@ -20,14 +21,24 @@
 namespace ringmaster {
 namespace {
 
+// How the run that was told `run` differs from the spec's.
+std::string DifferenceTo(const RunSpec& spec, const std::string& run) {
+  RunSpec there, here;
+  if (!there.ParseFromString(run)) return "its settings are of another program version";
+  here.ParseFromString(CheckpointedRun(spec));
+  const std::string difference = DifferenceText(there, here);
+  return difference.empty() ? "its settings are of another program version" : difference;
+}
+
 // What `node` has kept before the spec's resume_step, if it is of this run and these inputs.
 absl::StatusOr<Checkpoint> ReadOwn(const RunSpec& spec, const std::string& node, uint64_t inputs) {
   const std::string path =
       CheckpointFile(spec.output().checkpoints(), spec.output().resume_step(), node);
   RM_ASSIGN_OR_RETURN(Checkpoint checkpoint, ReadCheckpoint(path));
   if (checkpoint.header.run != CheckpointedRun(spec)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("checkpoint ", path, ": it is of another run than this spec's"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "checkpoint ", path,
+        ": it is of another run than this spec's: ", DifferenceTo(spec, checkpoint.header.run)));
   }
   if (checkpoint.header.inputs != inputs) {
     return absl::FailedPreconditionError(
@@ -76,13 +87,16 @@ void RemoveCheckpoints(const RunSpec& spec) {
   std::filesystem::remove(folder, error);  // not what the user keeps there
 }
 
-uint64_t CheckpointedRun(const RunSpec& resolved) {
+std::string CheckpointedRun(const RunSpec& resolved) {
   RunSpec outcome = resolved;
   outcome.clear_name();
   outcome.clear_output();
   outcome.clear_limits();
   outcome.mutable_transport()->clear_listen_address();
-  return Fingerprint64(outcome.SerializeAsString());
+  outcome.mutable_transport()->clear_allow_remote();
+  outcome.mutable_transport()->clear_security();
+  outcome.mutable_strategy()->clear_on_failure();
+  return outcome.SerializeAsString();
 }
 
 std::vector<std::string> NodeNames(const RunSpec& resolved) {
@@ -129,8 +143,11 @@ std::unique_ptr<Checkpoint> RunCheckpoints::TakeBefore(const std::string& node) 
 }
 
 std::vector<std::string> ResumeFromNewest(RunSpec* spec) {
-  const NewestCheckpoint newest = FindNewestCheckpoint(spec->output().checkpoints(),
-                                                       {CheckpointedRun(*spec), NodeNames(*spec)});
+  CheckpointOwner owner;
+  owner.run = CheckpointedRun(*spec);
+  owner.nodes = NodeNames(*spec);
+  owner.difference = [spec](const std::string& run) { return DifferenceTo(*spec, run); };
+  const NewestCheckpoint newest = FindNewestCheckpoint(spec->output().checkpoints(), owner);
   spec->mutable_output()->clear_resume_step();
   if (newest.step > 0) spec->mutable_output()->set_resume_step(newest.step);
   return newest.refused;

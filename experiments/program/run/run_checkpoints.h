@@ -19,9 +19,10 @@ namespace ringmaster {
 
 class RunSpec;
 
-// Identity of what decides the bits of a resolved spec's run: two runs with the same one may go on
-// from each other's checkpoints. Names, outputs, limits and addresses are no part of it.
-uint64_t CheckpointedRun(const RunSpec& resolved);
+// What decides the bits of a resolved spec's run, serialized: two runs with the same one may go on
+// from each other's checkpoints. Names, outputs, limits and addresses are no part of it, nor what
+// keeps others out or follows a loss.
+std::string CheckpointedRun(const RunSpec& resolved);
 
 // "worker/0", ...: every node of the resolved spec's run.
 std::vector<std::string> NodeNames(const RunSpec& resolved);

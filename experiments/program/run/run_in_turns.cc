@@ -190,6 +190,10 @@ std::string WhyNoTurns(const TurnNeeds& needs) {
 }
 
 std::string WhyNoTurnsHere(const std::vector<RunSpec>& specs) {
+  for (const RunSpec& spec : specs) {
+    if (spec.strategy().on_failure() > StrategySpec::ABORT)
+      return absl::StrCat(spec.name(), " may lose a process, which would never come to its turn");
+  }
   const absl::StatusOr<TurnNeeds> needs = NeedsOf(specs);
   if (needs.ok()) return WhyNoTurns(*needs);
   return absl::StrCat("what they need is not known: ", needs.status().message());

@@ -125,10 +125,13 @@ MemoryPlan PlanMemory(const RunSpec& spec, const MemoryFacts& facts) {
     plan.codec += (workers + (alike ? 1 : workers)) * (arena + room);
   }
   plan.marks = MarkCopies(spec) * MarkHolders(spec) * arena;
-  if (!spec.output().checkpoints().empty()) {
+  const bool has_checkpoints = !spec.output().checkpoints().empty();
+  if (has_checkpoints || MayReform(spec)) {
     const int64_t states = (workers + (has_servers ? 1 : 0)) * arena + plan.optimizer +
                            workers * CodecMemoryBytes(spec.codec(), facts.parameters);
-    plan.checkpoints = 3 * states;  // one that is written, the next, one that was read
+    // One that is written, the next, one that was read; and those before the last two steps, and
+    // one that is made.
+    plan.checkpoints = ((has_checkpoints ? 3 : 0) + (MayReform(spec) ? 3 : 0)) * states;
   }
   // A process of servers alone has no samples; threads share them.
   const int64_t readers = std::min(workers, processes);

@@ -46,9 +46,10 @@ struct MemoryPlan {
   int64_t weights = 0;    // initial ones, replicas, those that arrive, servers'
   int64_t gradients = 0;  // two steps' of each worker; a server's sums and what it receives
   int64_t optimizer = 0;
-  int64_t codec = 0;        // memory between steps, and encodings
-  int64_t marks = 0;        // copies of the weights that are scored after the run
-  int64_t checkpoints = 0;  // states that are being written, and those that were gone on from
+  int64_t codec = 0;  // memory between steps, and encodings
+  int64_t marks = 0;  // copies of the weights that are scored after the run
+  // states that are being written, those that were gone on from, and steps to go back to
+  int64_t checkpoints = 0;
   int64_t train_set = 0;
   int64_t test_set = 0;
   int64_t total() const {

@@ -44,7 +44,8 @@ absl::StatusOr<WorkerParts> CreateWorkerParts(const RunSpec& resolved, const Sam
   gradients.scale = GradientScaleOf(resolved);
   RM_ASSIGN_OR_RETURN(parts.model,
                       CreateEmulatedModel(std::move(parts.model),
-                                          {both - backward, backward, std::move(rank.interrupted)},
+                                          {both - backward, backward, std::move(rank.interrupted),
+                                           std::move(rank.slowed)},
                                           gradients, *parts.kernels));
   return parts;
 }

@@ -26,6 +26,8 @@ struct ComputingRank {
   int32_t rank = 0;
   // Ends emulated computing early, with its error (common/base/interruptible_sleep.h).
   std::function<absl::Status()> interrupted;
+  // By which emulated computing is slowed beside what the spec says (EmulatedTimes::slowed).
+  std::function<double()> slowed = nullptr;
 };
 
 // The kernels that the resolved spec names and its model for samples of `shape`, as large a batch

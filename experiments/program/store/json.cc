@@ -85,6 +85,13 @@ Json MessageJson(const Message& message) {
   return json;
 }
 
+template <typename Messages>
+Json MessagesJson(const Messages& messages) {
+  Json array = Json::Array();
+  for (const auto& message : messages) array.push_back(MessageJson(message));
+  return array;
+}
+
 // Five digits are more than a clock or a float32 loss is good for, and keep lines short.
 Json RoundedArray(const google::protobuf::RepeatedField<float>& values) {
   Json array = Json::Array();
@@ -292,12 +299,11 @@ Json RecordJson(const RunRecord& record) {
     json["sweep"]["settings"] = Json::Parse(record.sweep().settings()).value_or(nullptr);
   }
   if (summary.tuned_size() > 0) json["tuned"] = TunedObject(summary);
-  if (record.tuning_size() > 0) {
-    Json& trials = json["tuning"] = Json::Array();
-    for (const TuningTrial& trial : record.tuning()) trials.push_back(MessageJson(trial));
-  }
+  if (record.tuning_size() > 0) json["tuning"] = MessagesJson(record.tuning());
   if (record.turns_size() > 0) json["turns"] = TurnsJson(record);
   if (record.has_resumption()) json["resumption"] = MessageJson(record.resumption());
+  if (record.losses_size() > 0) json["losses"] = MessagesJson(record.losses());
+  if (record.faults_size() > 0) json["faults"] = MessagesJson(record.faults());
   AddCheckpointing(record, &json);
   if (record.has_conditions()) json["conditions"] = MessageJson(record.conditions());
   if (record.has_inputs()) json["inputs"] = MessageJson(record.inputs());

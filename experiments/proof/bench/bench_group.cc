@@ -6,6 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
@@ -13,6 +15,7 @@
 #include "common/control/joins.h"
 #include "experiments/program/run/children.h"
 #include "experiments/program/run/descriptors.h"
+#include "experiments/program/run/job_credentials.h"
 #include "experiments/program/run/launcher_environment.h"
 #include "experiments/program/run/mpirun.h"
 #include "experiments/program/run/placement.h"
@@ -90,7 +93,7 @@ absl::Status LeadBench(const BenchLaunch& launch,
   RM_RETURN_IF_ERROR(CheckDescriptors(launch.ranks));
   CoordinatorOptions options;
   options.listen_at = {kLoopback, 0};
-  options.token = NewToken();
+  options.credentials.token = NewToken();
   options.spec_fingerprint = launch.fingerprint;
   options.processes = launch.ranks;
   options.join_limit = kJoinLimit;
@@ -99,13 +102,14 @@ absl::Status LeadBench(const BenchLaunch& launch,
   RM_ASSIGN_OR_RETURN(auto coordinator, Coordinator::Start(options));
   Children children;
   const absl::Status started =
-      StartRanks(launch, coordinator->endpoint(), options.token, &children);
+      StartRanks(launch, coordinator->endpoint(), options.credentials.token, &children);
   if (!started.ok()) coordinator->Abort(started);
   for (int32_t rank = 1; started.ok() && !launch.mpirun_transport && rank < launch.ranks; ++rank) {
     coordinator->NoteStarted(rank, children.pid(rank - 1));
   }
   const BenchSeat seat{
-      0, launch.ranks, coordinator->endpoint(), options.token, launch.fingerprint, launch.nodes};
+      0,           launch.ranks, coordinator->endpoint(), options.credentials, launch.fingerprint,
+      launch.nodes};
   std::thread rank0_thread([&] {
     if (launch.mpirun_transport) return;
     const absl::Status ran = rank0(seat);
@@ -130,7 +134,11 @@ absl::StatusOr<std::unique_ptr<BenchGroup>> BenchGroup::Join(
     const BenchSeat& seat, const std::vector<std::string>& transports, const std::string& wait) {
   std::vector<FabricOptions> fabrics(transports.size());
   for (size_t i = 0; i < transports.size(); ++i) {
-    fabrics[i].name = transports[i];
+    absl::string_view name = transports[i];
+    if (absl::ConsumeSuffix(&name, kTlsSuffix)) {
+      RM_ASSIGN_OR_RETURN(fabrics[i].credentials, CredentialsFor("tls", seat.credentials.token));
+    }
+    fabrics[i].name = std::string(name);
     fabrics[i].wait = wait;
   }
   return Join(seat, std::move(fabrics));
@@ -152,7 +160,7 @@ absl::StatusOr<std::unique_ptr<BenchGroup>> BenchGroup::Join(const BenchSeat& se
 absl::Status BenchGroup::CreateFabrics(std::vector<FabricOptions> fabrics) {
   for (FabricOptions& options : fabrics) {
     options.listen_address = kLoopback;
-    options.token = seat_.token;
+    options.credentials.token = seat_.credentials.token;
     RM_ASSIGN_OR_RETURN(auto fabric, CreateFabric(options));
     fabrics_.push_back(std::move(fabric));
   }
@@ -163,7 +171,6 @@ absl::Status BenchGroup::Attend() {
   ringmaster::Join join;
   join.set_process(seat_.rank);
   join.set_processes(seat_.ranks);
-  join.set_token(seat_.token);
   join.set_spec_fingerprint(seat_.fingerprint);
   join.set_data_endpoint(
       absl::StrJoin(fabrics_, kEndpointSeparator,
@@ -174,11 +181,11 @@ absl::Status BenchGroup::Attend() {
     name->set_server(node.role == Role::kServer);
     name->set_index(node.index);
   }
-  RM_ASSIGN_OR_RETURN(
-      client_, ControlClient::Attend(
-                   seat_.coordinator, join, MonotonicNow() + kJoinLimit + kJoinGrace,
-                   [this](const absl::Status& why) { OnAbort(why); }, [] { return Heartbeat(); },
-                   kHeartbeatPeriod));
+  RM_ASSIGN_OR_RETURN(client_, ControlClient::Attend(
+                                   seat_.coordinator, seat_.credentials, join,
+                                   MonotonicNow() + kJoinLimit + kJoinGrace,
+                                   [this](const absl::Status& why) { OnAbort(why); },
+                                   [] { return Heartbeat(); }, kHeartbeatPeriod));
   return absl::OkStatus();
 }
 

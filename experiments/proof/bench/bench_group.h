@@ -15,16 +15,20 @@
 #include "absl/synchronization/mutex.h"
 #include "common/base/host_port.h"
 #include "common/control/control_client.h"
+#include "common/security/credentials.h"
 #include "common/transport/fabric.h"
 
 namespace ringmaster {
+
+// Behind a transport's name: by TLS, with the certificates in RINGMASTER_TLS_DIR.
+inline constexpr char kTlsSuffix[] = "+tls";
 
 // What one process of a benchmark is told.
 struct BenchSeat {
   int32_t rank = 0;
   int32_t ranks = 0;
   HostPort coordinator;
-  std::string token;
+  JobCredentials credentials;
   uint64_t fingerprint = 0;  // of what is measured: ranks that differ are turned away
   // Who lives in which rank's process; empty: worker/R in that of rank R.
   std::vector<std::vector<NodeId>> nodes;
@@ -55,12 +59,12 @@ absl::Status LeadBench(const BenchLaunch& launch,
 class BenchGroup {
  public:
   // Joins, and returns once all ranks are connected on all `transports` (names as CreateFabric
-  // takes them), which wait as `wait` says ("sleep", "spin"). Errors as ControlClient::Attend,
-  // CreateFabric and Fabric::Connect.
+  // takes them, with kTlsSuffix or without), which wait as `wait` says ("sleep", "spin"). Errors as
+  // ControlClient::Attend, CreateFabric and Fabric::Connect.
   static absl::StatusOr<std::unique_ptr<BenchGroup>> Join(
       const BenchSeat& seat, const std::vector<std::string>& transports, const std::string& wait);
 
-  // The same with a fabric for each of `fabrics`; their token and address are the seat's.
+  // The same with a fabric for each of `fabrics`; their credentials and address are the seat's.
   static absl::StatusOr<std::unique_ptr<BenchGroup>> Join(const BenchSeat& seat,
                                                           std::vector<FabricOptions> fabrics);
 

@@ -20,15 +20,14 @@ absl::Status Attend(const HostPort& endpoint, int32_t process, uint64_t weights)
   Join join;
   join.set_process(process);
   join.set_processes(2);
-  join.set_token(kToken);
   join.set_weights_fingerprint(weights);
   join.set_kernel_target("any");
   NodeName* name = join.add_nodes();
   name->set_index(process);
-  RM_ASSIGN_OR_RETURN(auto client,
-                      ControlClient::Attend(
-                          endpoint, join, MonotonicNow() + kLimit, [](const absl::Status&) {},
-                          [] { return Heartbeat(); }, absl::Milliseconds(100)));
+  RM_ASSIGN_OR_RETURN(auto client, ControlClient::Attend(
+                                       endpoint, {kToken, nullptr}, join, MonotonicNow() + kLimit,
+                                       [](const absl::Status&) {}, [] { return Heartbeat(); },
+                                       absl::Milliseconds(100)));
   return client->Finish(ProcessReport());
 }
 
@@ -36,7 +35,7 @@ absl::Status Attend(const HostPort& endpoint, int32_t process, uint64_t weights)
 
 absl::Status StartWith(uint64_t weights_of_worker0, uint64_t weights_of_worker1) {
   CoordinatorOptions options;
-  options.token = kToken;
+  options.credentials.token = kToken;
   options.processes = 2;
   options.join_limit = kLimit;
   options.silence_limit = kLimit;

@@ -22,6 +22,22 @@ class EventSource {
   virtual void Happen() = 0;
 };
 
+// From which of a simulation's parties an event comes, and in which it happens: processes, as
+// numbered by who simulates. Within one of them both are the same.
+struct EventRoute {
+  int32_t from = 0;
+  int32_t to = 0;
+};
+
+// Decides whether events happen: of parties that stand still or are gone, and between those that do
+// not reach each other.
+class EventGate {
+ public:
+  virtual ~EventGate() = default;
+  // Whether the event may happen now. If not, the gate may take `*action`, to add it again later.
+  virtual bool LetsPass(const EventRoute& route, EventAction* action) = 0;
+};
+
 // What a simulation does next. Time begins at 0, is in whole nanoseconds and passes from event to
 // event; events of one moment run in the order in which they were added, and then what the source
 // has for it, so that a simulation is the same every time. One thread.
@@ -36,16 +52,23 @@ class EventQueue {
   // `source` outlives this, or its last RunNext.
   void SetSource(EventSource* source) { source_ = source; }
 
-  // Runs `action` at `time`, or now where that has passed.
-  void At(Nanoseconds time, Action action) {
+  // Asks `gate` before every event; it outlives this, or its last RunNext. Without one all happen.
+  void SetGate(EventGate* gate) { gate_ = gate; }
+
+  // Runs `action` at `time`, or now where that has passed, in the party in which the event that
+  // runs happens.
+  void At(Nanoseconds time, Action action) { At(time, {party_, party_}, std::move(action)); }
+  void At(Nanoseconds time, const EventRoute& route, Action action) {
     uint32_t place = 0;
     if (free_.empty()) {
       place = static_cast<uint32_t>(actions_.size());
       actions_.push_back(std::move(action));
+      routes_.push_back(route);
     } else {
       place = free_.back();
       free_.pop_back();
       actions_[place] = std::move(action);
+      routes_[place] = route;
     }
     events_.push_back({std::max(time, now_), added_++, place});
     std::push_heap(events_.begin(), events_.end(), IsLater());
@@ -53,6 +76,14 @@ class EventQueue {
   // To the nearest nanosecond.
   void After(double seconds, Action action) {
     At(now_ + std::llround(seconds * 1e9), std::move(action));
+  }
+
+  // Runs `action` at once, as an event of that route.
+  void Run(const EventRoute& route, Action&& action) {
+    if (gate_ != nullptr && !gate_->LetsPass(route, &action)) return;
+    const int32_t party = std::exchange(party_, route.to);
+    action();
+    party_ = party;
   }
 
   // Runs the next event; false: there is none.
@@ -72,7 +103,7 @@ class EventQueue {
     now_ = event.time;
     Action action = std::move(actions_[event.place]);
     free_.push_back(event.place);
-    action();
+    Run(routes_[event.place], std::move(action));
     return true;
   }
 
@@ -89,11 +120,14 @@ class EventQueue {
   };
 
   EventSource* source_ = nullptr;
+  EventGate* gate_ = nullptr;
+  int32_t party_ = 0;  // in which the event that runs happens
   Nanoseconds now_ = 0;
   int64_t added_ = 0;
   std::vector<Event> events_;  // a heap
   std::vector<Action> actions_;
-  std::vector<uint32_t> free_;  // places in actions_
+  std::vector<EventRoute> routes_;  // of each of them
+  std::vector<uint32_t> free_;      // places in actions_
 };
 
 }  // namespace ringmaster

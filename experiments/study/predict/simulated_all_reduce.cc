@@ -29,9 +29,9 @@ void SimulatedAllReduce::BeginStep(int64_t step, EventQueue::Action go) {
   go();
 }
 
-void SimulatedAllReduce::GradReady(int64_t step, int32_t bucket) {
-  if (ExchangedIn(step) != Exchanged::kGradients) return;
-  Post({step, bucket});
+void SimulatedAllReduce::GradReady(const Gradient& gradient) {
+  if (ExchangedIn(gradient.step) != Exchanged::kGradients) return;
+  Post({gradient.step, gradient.bucket});
   Work();
 }
 
@@ -247,6 +247,17 @@ SimulatedAllReduce::MessageName SimulatedAllReduce::NameOf(OpRef ref, int32_t fr
          uint64_t{op.round} << 16 | op.piece;
 }
 
+std::vector<SimulatedExchange::Awaited> SimulatedAllReduce::awaited() const {
+  std::vector<Awaited> all;
+  for (const auto* const operations : {&posted_, &sending_}) {
+    for (const auto& [name, ref] : *operations) {
+      const MessageEnd end = EndOf(ref, nullptr);
+      all.push_back({end.peer, end.tag, operations == &sending_});
+    }
+  }
+  return all;
+}
+
 int64_t SimulatedAllReduce::PlannedBytes(OpRef ref) const {
   const PlanOp& op = core_.OpOf(ref);
   const bool is_whole =
@@ -278,6 +289,7 @@ void SimulatedAllReduce::Send(OpRef ref) {
   const int64_t counted = flights_[ref.flight].summed == Summed::kAverage ? 0 : bytes;
   traffic_.up += counted;
   if (trace_.Wants(flights_[ref.flight].step)) trace_.Sent(EndOf(ref, payload));
+  if (watches_waits_) sending_[NameOf(ref, op.peer)] = ref;
   SimulatedAllReduce* const peer = plan_.merged ? this : ranks_[op.peer];
   const int32_t sender =
       plan_.merged ? (plan_.scheme.workers - op.peer) % plan_.scheme.workers : rank_;
@@ -285,6 +297,7 @@ void SimulatedAllReduce::Send(OpRef ref) {
       rank_, op.peer, bytes,
       [this, ref, payload] {
         CheckUnchanged(payload);
+        if (watches_waits_) sending_.erase(NameOf(ref, core_.OpOf(ref).peer));
         if (trace_.Wants(flights_[ref.flight].step)) trace_.Left();
         done_.push_back(ref);
         Work();

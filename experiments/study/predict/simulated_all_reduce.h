@@ -32,7 +32,7 @@ class SimulatedAllReduce : public SimulatedExchange {
                      EventQueue* queue, RankData* data);
 
   void BeginStep(int64_t step, EventQueue::Action go) override;
-  void GradReady(int64_t step, int32_t bucket) override;
+  void GradReady(const Gradient& gradient) override;
   void EndStep(int64_t step, EventQueue::Action go) override;
   void Updated(int64_t step, EventQueue::Action go) override;
   void Drain(EventQueue::Action done) override;
@@ -41,6 +41,7 @@ class SimulatedAllReduce : public SimulatedExchange {
   bool updates() const override { return true; }
   double update_share() const override { return plan_.update_share; }
   int64_t delay() const override { return plan_.scheme.delay; }
+  std::vector<Awaited> awaited() const override;
 
  private:
   // Of a message between the ranks: its collective's ticket, which is the same on all since they
@@ -113,6 +114,7 @@ class SimulatedAllReduce : public SimulatedExchange {
   std::deque<int32_t> landed_;  // flights that it has yet to decode
   absl::flat_hash_map<MessageName, OpRef> posted_;
   absl::flat_hash_map<MessageName, Payload> early_;  // they came before they were expected
+  absl::flat_hash_map<MessageName, OpRef> sending_;  // where waits are watched: not taken yet
   std::deque<int64_t> ended_;  // tasks posted by the end of the last delay + 1 steps
   bool equal_ = false;         // all workers have the same weights, and a drain averages nothing
   int64_t tasks_posted_ = 0;

@@ -20,7 +20,7 @@ namespace {
 class NoExchange : public SimulatedExchange {
  public:
   void BeginStep(int64_t step, EventQueue::Action go) override { go(); }
-  void GradReady(int64_t step, int32_t bucket) override {}
+  void GradReady(const Gradient& gradient) override {}
   void EndStep(int64_t step, EventQueue::Action go) override { go(); }
   void Drain(EventQueue::Action done) override { done(); }
   void TakeLeave() override {}
@@ -72,32 +72,45 @@ void SimulatedStepThread::Run(int64_t last, EventQueue::Action done) {
 }
 
 void SimulatedStepThread::RunClaimed(ClaimDealer* dealer, EventQueue::Action done) {
-  dealer_ = dealer;
+  const auto ask = [this, dealer] {
+    const absl::StatusOr<LotClaim> claim = dealer->Ask(seat_.rank, 1);
+    RM_CHECK(claim.ok());
+    Claimed(claim->count == 0 ? std::nullopt : std::optional<int64_t>(claim->first));
+  };
+  RunClaimed(ask, std::move(done));
+}
+
+void SimulatedStepThread::RunClaimed(std::function<void()> ask, EventQueue::Action done) {
+  ask_ = std::move(ask);
   done_ = std::move(done);
-  next_ = ClaimNext();
+  ask_();
   Begin();
 }
 
-std::optional<int64_t> SimulatedStepThread::ClaimNext() {
-  const absl::StatusOr<LotClaim> claim = dealer_->Ask(seat_.rank, 1);
-  RM_CHECK(claim.ok());
-  if (claim->count == 0) return std::nullopt;
-  return claim->first;
+void SimulatedStepThread::Claimed(std::optional<int64_t> lot) {
+  next_ = lot;
+  is_answered_ = true;
+  if (std::exchange(awaits_lot_, false)) Begin();
 }
 
 bool SimulatedStepThread::HasWork() {
-  if (dealer_ == nullptr) return step_ < last_;
+  if (!ask_) return step_ < last_;
   if (!next_.has_value()) return false;
   current_.lot = *next_;
-  next_ = ClaimNext();
+  is_answered_ = false;
+  ask_();
   return true;
 }
 
 void SimulatedStepThread::Begin() {
   current_ = {};
+  awaits_lot_ = ask_ && !is_answered_;
+  if (awaits_lot_) return Enter("load");
   if (!HasWork()) return std::exchange(done_, nullptr)();
   begin_ = queue_->now();
+  Enter("load");
   queue_->After(costs_.compute.load, [this] {
+    Enter("gate");
     wait_begin_ = queue_->now();
     exchange_->BeginStep(step_, [this] { Compute(); });
   });
@@ -106,9 +119,10 @@ void SimulatedStepThread::Begin() {
 void SimulatedStepThread::Compute() {
   current_.gated = current_.exposed = queue_->now() - wait_begin_;
   step_ = exchange_->begun_step(step_);
-  if (dealer_ == nullptr && step_ >= last_) return std::exchange(done_, nullptr)();
+  if (!ask_ && step_ >= last_) return std::exchange(done_, nullptr)();
+  Enter("forward");
   if (step_ == exchange_->lag()) first_exchange_ = queue_->now();
-  if (dealer_ == nullptr) current_.lot = step_ * seat_.ranks + seat_.rank;
+  if (!ask_) current_.lot = step_ * seat_.ranks + seat_.rank;
   if (data_ != nullptr) data_->Compute(step_, current_.lot);
   const double delay = costs_.delay ? costs_.delay(seat_.rank, step_) : 0;
   const double compute = costs_.compute.compute *
@@ -119,16 +133,19 @@ void SimulatedStepThread::Compute() {
       costs_.compute.load + delay + compute + exchange_->update_share() * costs_.compute.update;
   const std::vector<double>& ready = costs_.compute.bucket_ready;
   for (size_t bucket = 0; bucket < ready.size(); ++bucket) {
-    queue_->After(delay + ready[bucket] * compute,
-                  [this, bucket] { exchange_->GradReady(step_, static_cast<int32_t>(bucket)); });
+    queue_->After(delay + ready[bucket] * compute, [this, bucket] {
+      exchange_->GradReady({step_, current_.lot, static_cast<int32_t>(bucket)});
+    });
   }
   queue_->After(delay + compute, [this] { EndStep(); });
 }
 
 void SimulatedStepThread::EndStep() {
   if (exchange_->updates() && exchange_->updates_first()) {
+    Enter("update");
     if (data_ != nullptr) data_->Update(step_);
     queue_->After(costs_.compute.update, [this] {
+      Enter("exchange");
       wait_begin_ = queue_->now();
       exchange_->EndStep(step_, [this] {
         current_.exposed += queue_->now() - wait_begin_;
@@ -137,12 +154,15 @@ void SimulatedStepThread::EndStep() {
     });
     return;
   }
+  Enter("exchange");
   wait_begin_ = queue_->now();
   exchange_->EndStep(step_, [this] {
     current_.exposed += queue_->now() - wait_begin_;
+    Enter("update");
     const int64_t updated = step_ - exchange_->delay();
     if (updated >= 0) Update(updated);
     queue_->After(updated < 0 ? 0 : exchange_->update_share() * costs_.compute.update, [this] {
+      Enter("exchange");
       wait_begin_ = queue_->now();
       exchange_->Updated(step_, [this] {
         current_.exposed += queue_->now() - wait_begin_;
@@ -185,6 +205,7 @@ std::vector<SpanEvent> SimulatedStepThread::Spans(const TracedSteps& traced,
 }
 
 void SimulatedStepThread::Drain(EventQueue::Action done) {
+  Enter("drain");
   exchange_->Drain([this, done = std::move(done)] {
     for (int64_t step = std::max<int64_t>(0, step_ - exchange_->delay()); step < step_; ++step)
       Update(step);

@@ -92,9 +92,22 @@ class SimulatedStepThread {
   // Does steps while `dealer` deals it a lot for each, one ahead, then `done`. The dealer's answer
   // takes no time: it is asked a step early.
   void RunClaimed(ClaimDealer* dealer, EventQueue::Action done);
+  // The same where an answer takes time: `ask` asks for one lot, which comes by Claimed, absent
+  // where none is left.
+  void RunClaimed(std::function<void()> ask, EventQueue::Action done);
+  void Claimed(std::optional<int64_t> lot);
 
   // Between two steps. `done`: the worker's weights hold every update of finished steps.
   void Drain(EventQueue::Action done);
+
+  // Where the thread is, as a real one says it (worker/loop/conductor.h).
+  struct Standing {
+    int64_t step = 0;
+    const char* phase = "start";  // a string literal
+    int64_t phases = 0;           // entered so far
+  };
+  const Standing& standing() const { return standing_; }
+  bool awaits_lot() const { return awaits_lot_; }
 
   // Of finished steps, in order.
   const std::vector<Step>& steps() const { return done_steps_; }
@@ -108,12 +121,11 @@ class SimulatedStepThread {
   void Begin();
   // Whether there is work for another step; claims that of the step after it.
   bool HasWork();
-  // The next lot that is the worker's; absent: none is left.
-  std::optional<int64_t> ClaimNext();
   void Compute();
   void EndStep();
   void Update(int64_t step);
   void Finish();
+  void Enter(const char* phase) { standing_ = {step_, phase, standing_.phases + 1}; }
 
   const Seat seat_;
   const Costs& costs_;
@@ -123,11 +135,14 @@ class SimulatedStepThread {
   Random random_;
   int64_t step_ = 0;
   int64_t last_ = 0;
-  ClaimDealer* dealer_ = nullptr;  // null: work is dealt
-  std::optional<int64_t> next_;    // the lot of its next step, which it has claimed
+  std::function<void()> ask_;    // for a lot; absent: work is dealt
+  std::optional<int64_t> next_;  // the lot of its next step, which it has claimed
+  bool is_answered_ = false;     // it has been told of that
+  bool awaits_lot_ = false;      // the next step cannot begin before
   EventQueue::Action done_;
   double begin_ = 0;
   double wait_begin_ = 0;
+  Standing standing_;
   Step current_;
   std::vector<Step> done_steps_;
   double first_exchange_ = 0;

@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <utility>
+#include <vector>
 
+#include "common/base/message.h"
 #include "experiments/study/predict/event_queue.h"
 #include "experiments/study/predict/simulated_trace.h"
 
@@ -26,7 +28,13 @@ class SimulatedExchange {
   virtual void BeginStep(int64_t step, EventQueue::Action go) = 0;
   // The step that was let begin last, where `step` was asked for.
   virtual int64_t begun_step(int64_t step) const { return step; }
-  virtual void GradReady(int64_t step, int32_t bucket) = 0;
+  // A bucket's gradient is there. `lot`: that it is of (common/control/dealing.h).
+  struct Gradient {
+    int64_t step = 0;
+    int64_t lot = 0;
+    int32_t bucket = 0;
+  };
+  virtual void GradReady(const Gradient& gradient) = 0;
   // `go`: the step thread may go on.
   virtual void EndStep(int64_t step, EventQueue::Action go) = 0;
   // The step's update is in the worker's weights. `go`: so are those of others, and the step is
@@ -49,6 +57,17 @@ class SimulatedExchange {
   // Whether it does so before EndStep, which exchanges what the weights have become.
   virtual bool updates_first() const { return false; }
 
+  // A message that is to come from a node, or, `is_send`, to be taken by it.
+  struct Awaited {
+    NodeId peer;
+    Tag tag;
+    bool is_send = false;
+  };
+  // What is expected of others, or sent and not taken yet, in any order. REQUIRES: WatchWaits.
+  virtual std::vector<Awaited> awaited() const { return {}; }
+  // From now on awaited() may be asked. REQUIRES: nothing has been done.
+  void WatchWaits() { watches_waits_ = true; }
+
   const SimulatedTraffic& traffic() const { return traffic_; }
 
   // Keeps what the exchange thread does in traced steps. REQUIRES: nothing has been done.
@@ -56,6 +75,7 @@ class SimulatedExchange {
   const SimulatedTrace& trace() const { return trace_; }
 
  protected:
+  bool watches_waits_ = false;
   SimulatedTraffic traffic_;
   SimulatedTrace trace_;
 };

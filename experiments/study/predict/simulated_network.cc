@@ -67,7 +67,7 @@ void SimulatedNetwork::Send(int32_t from, int32_t to, int64_t bytes, EventQueue:
   }
   const uint32_t place = free_.back();
   free_.pop_back();
-  under_way_[place] = {std::move(left), std::move(arrived)};
+  under_way_[place] = {{from, to}, std::move(left), std::move(arrived)};
   // The number makes keys differ, for jitter's sake.
   const uint64_t key = static_cast<uint64_t>(messages_++) << 32 | place;
   bytes_ += static_cast<double>(bytes);
@@ -86,13 +86,13 @@ void SimulatedNetwork::Happen() {
     const auto place = static_cast<uint32_t>(notice.message.key);
     Message& told = under_way_[place];
     if (notice.has_left) {
-      left_.push_back(std::move(told.left));
+      left_.emplace_back(EventRoute{told.route.to, told.route.from}, std::move(told.left));
     } else {
-      queue_->At(notice.time, std::move(told.arrived));
+      queue_->At(notice.time, told.route, std::move(told.arrived));
     }
     if (--told.untold == 0) free_.push_back(place);
   });
-  for (EventQueue::Action& left : left_) left();
+  for (auto& [route, left] : left_) queue_->Run(route, std::move(left));
   left_.clear();
 }
 

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <limits>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -30,7 +31,8 @@ class SimulatedNetwork : private EventSource {
   SimulatedNetwork(const NetworkCosts& costs, EventQueue* queue);
 
   // Sends now. `left` runs when the message has left, `arrived` when it is there; both after this
-  // returns. Within a process a message is a copy.
+  // returns, and as events of the route between the two processes: what has left was taken by the
+  // other end. Within a process a message is a copy.
   void Send(int32_t from, int32_t to, int64_t bytes, EventQueue::Action left,
             EventQueue::Action arrived);
 
@@ -50,6 +52,7 @@ class SimulatedNetwork : private EventSource {
     void operator()(std::byte* memory) const { std::free(memory); }
   };
   struct Message {
+    EventRoute route;
     EventQueue::Action left;
     EventQueue::Action arrived;
     int untold = 2;
@@ -68,8 +71,9 @@ class SimulatedNetwork : private EventSource {
   absl::Status status_;
   int64_t messages_ = 0;
   double bytes_ = 0;
-  Nanoseconds advanced_ = -1;             // until when
-  std::vector<EventQueue::Action> left_;  // to run
+  Nanoseconds advanced_ = -1;  // until when
+  // to run
+  std::vector<std::pair<EventRoute, EventQueue::Action>> left_;
 };
 
 }  // namespace ringmaster

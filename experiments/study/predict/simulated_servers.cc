@@ -116,6 +116,10 @@ void SimulatedServer::Serve() {
 
 void SimulatedServer::Handle(const Message& message) {
   actions_.clear();
+  if (message.is_lost) {
+    core_.OnLost(message.worker, &actions_);
+    return Perform();
+  }
   const absl::Status status = Tell(message);
   if (!status.ok()) {
     return network_->Abort(
@@ -241,10 +245,10 @@ void SimulatedPsWorker::BeginStep(int64_t step, EventQueue::Action go) {
   Perform();
 }
 
-void SimulatedPsWorker::GradReady(int64_t step, int32_t bucket) {
+void SimulatedPsWorker::GradReady(const Gradient& gradient) {
   if (core_.plan().local_steps > 0) return;
-  reported_ = step;
-  core_.GradientReady(step, bucket, &actions_);
+  reported_ = gradient.step;
+  core_.GradientReady(gradient.step, gradient.bucket, &actions_, gradient.lot);
   Perform();
 }
 
@@ -271,6 +275,7 @@ void SimulatedPsWorker::TakeLeave() {
 
 void SimulatedPsWorker::OnMessage(int32_t server, const Tag& tag, const Payload& payload,
                                   int64_t bytes) {
+  Had(server, tag, /*is_send=*/false);
   // What a drain brings is no part of any step.
   const bool is_of_a_step = tag.kind != MessageKind::kDrain;
   if (IsRemote(server) && is_of_a_step) traffic_.down += bytes;
@@ -286,6 +291,7 @@ void SimulatedPsWorker::Perform() {
   for (const WorkerAction& action : actions_) {
     switch (action.kind) {
       case WorkerAction::Kind::kExpect:
+        Await(action.server, action.tag, /*is_send=*/false);
         break;
       case WorkerAction::Kind::kSend:
         unsent_.push_back(action);
@@ -310,6 +316,18 @@ void SimulatedPsWorker::Perform() {
   actions_.clear();
   SendNext();
   if (may_go) std::exchange(waiting_, nullptr)();
+}
+
+void SimulatedPsWorker::Await(int32_t server, const Tag& tag, bool is_send) {
+  if (watches_waits_) awaited_.push_back({{Role::kServer, server}, tag, is_send});
+}
+
+void SimulatedPsWorker::Had(int32_t server, const Tag& tag, bool is_send) {
+  if (!watches_waits_) return;
+  const auto is_it = [&](const Awaited& awaited) {
+    return awaited.peer.index == server && awaited.tag == tag && awaited.is_send == is_send;
+  };
+  awaited_.erase(std::find_if(awaited_.begin(), awaited_.end(), is_it));
 }
 
 void SimulatedPsWorker::SendNext() {
@@ -354,10 +372,12 @@ void SimulatedPsWorker::Send(const WorkerAction& action) {
     trace_.BeginExchange(step_, is_push ? action.tag.bucket : -1);
     trace_.Sent({{Role::kServer, action.server}, action.tag, step_, bytes});
   }
+  Await(action.server, action.tag, /*is_send=*/true);
   network_->Send(
       plan_.worker_process[rank_], plan_.server_process[action.server], bytes,
-      [this, payload] {
+      [this, payload, server = action.server, tag = action.tag] {
         CheckUnchanged(payload);
+        Had(server, tag, /*is_send=*/true);
         if (trace_.Wants(step_)) trace_.Left();
         core_.MessageLeft(&actions_);
         Perform();

@@ -79,11 +79,14 @@ class SimulatedServer {
     Tag tag;
     Payload payload;
     int64_t bytes = 0;
-    int64_t step = -1;  // of the worker's that it belongs to; -1: to none
+    int64_t step = -1;     // of the worker's that it belongs to; -1: to none
+    bool is_lost = false;  // none, but that the worker is lost
   };
 
   // A push, or a request.
   void OnMessage(const Message& message);
+  // Nothing comes of `worker` any more. Once.
+  void OnLost(int32_t worker) { OnMessage({worker, {}, nullptr, 0, -1, /*is_lost=*/true}); }
 
   const ServerCore& core() const { return core_; }
   // Memory for copies at marks, before the first push (ServerCore::UseCopies). `passed`: told of a
@@ -144,7 +147,7 @@ class SimulatedPsWorker : public SimulatedExchange {
 
   void BeginStep(int64_t step, EventQueue::Action go) override;
   int64_t begun_step(int64_t step) const override { return begun_; }
-  void GradReady(int64_t step, int32_t bucket) override;
+  void GradReady(const Gradient& gradient) override;
   void EndStep(int64_t step, EventQueue::Action go) override;
   void Drain(EventQueue::Action done) override;
   void TakeLeave() override;
@@ -153,6 +156,7 @@ class SimulatedPsWorker : public SimulatedExchange {
   }
   bool updates() const override { return core_.plan().local_steps > 0; }
   bool updates_first() const override { return true; }
+  std::vector<Awaited> awaited() const override { return awaited_; }
 
   // Of `server`: a part's weights, or the end of a pull's answer.
   void OnMessage(int32_t server, const Tag& tag, const Payload& payload, int64_t bytes);
@@ -166,6 +170,9 @@ class SimulatedPsWorker : public SimulatedExchange {
   void Send(const WorkerAction& action);
   // To which step the message belongs that is sent now; -1: to none.
   int64_t StepOf(const WorkerAction& action) const;
+  // Where waits are watched.
+  void Await(int32_t server, const Tag& tag, bool is_send);
+  void Had(int32_t server, const Tag& tag, bool is_send);
   bool IsRemote(int32_t server) const { return !plan_.colocated[rank_][server]; }
 
   const int32_t rank_;
@@ -177,11 +184,12 @@ class SimulatedPsWorker : public SimulatedExchange {
   WorkerCore core_;
   std::vector<WorkerAction> actions_;
   std::deque<WorkerAction> unsent_;
-  int64_t begun_ = 0;           // the step last let begin
-  int64_t reported_ = -1;       // the step of which the step thread told last; -1: it drains
-  int64_t step_ = -1;           // of the message last sent
-  bool busy_ = false;           // the exchange thread encodes
-  EventQueue::Action waiting_;  // the step thread in BeginStep or Drain
+  std::vector<Awaited> awaited_;  // empty where waits are not watched
+  int64_t begun_ = 0;             // the step last let begin
+  int64_t reported_ = -1;         // the step of which the step thread told last; -1: it drains
+  int64_t step_ = -1;             // of the message last sent
+  bool busy_ = false;             // the exchange thread encodes
+  EventQueue::Action waiting_;    // the step thread in BeginStep or Drain
 };
 
 }  // namespace ringmaster

@@ -40,6 +40,8 @@ std::optional<double> FormulaBytes(const RunSpec& spec) {
 
 std::optional<double> MeteredBytes(const Trial& trial) {
   if (!TraitsOf(trial.record->spec()).exchanges) return std::nullopt;
+  // The formula knows of no step that was made again, nor of a group that has lost a worker.
+  if (trial.record->losses_size() > 0) return std::nullopt;
   const RunSummary& summary = trial.summary;
   if (!summary.has_bytes_up_per_step()) return std::nullopt;
   return summary.bytes_up_per_step() + summary.bytes_down_per_step();

@@ -234,6 +234,17 @@ void AddDropped(const std::vector<const RunRecord*>& runs, Texts* texts) {
       "made from, and of equal steps the model has learned from fewer samples."));
 }
 
+// Processes that were lost in runs that went on.
+void AddLosses(const std::vector<const RunRecord*>& runs, Texts* texts) {
+  const size_t lost = Count(runs, [](const RunRecord& run) { return run.losses_size() > 0; });
+  if (lost == 0) return;
+  texts->push_back(absl::StrCat(
+      Runs(lost),
+      " lost processes and went on without them. Speeds there are of unlike numbers of workers, "
+      "bytes are those of the workers left, steps that were made again among them, and the "
+      "time of going on is part of the time to an accuracy."));
+}
+
 void AddSettings(const std::vector<const RunRecord*>& runs, Texts* texts) {
   Texts single;
   const auto add = [&](const char* what, const std::function<std::string(const RunRecord&)>& of) {
@@ -383,6 +394,7 @@ std::vector<std::string> Limits(const Comparisons& comparisons) {
         "transport: another wire, whose speed says nothing about the scheme.");
   }
   AddDropped(runs, &texts);
+  AddLosses(runs, &texts);
   AddSettings(runs, &texts);
   AddProvenance(runs, &texts);
   return texts;

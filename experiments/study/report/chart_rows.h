@@ -67,6 +67,8 @@ ChartRows TimeToAccuracyRows(const Comparisons& comparisons);
 // Spans: kind "span", track, phase, begin_ms, end_ms, step, bucket. Messages: kind "message",
 // track, to, begin_ms, end_ms, what, bytes.
 ChartRows TimelineRows(const Comparisons& comparisons);
+// seconds (since the fault), samples_per_second, fault ("worker:1@step=50 kill")
+ChartRows FaultRows(const Comparisons& comparisons);
 
 }  // namespace ringmaster
 

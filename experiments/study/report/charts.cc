@@ -75,6 +75,11 @@ constexpr ChartInfo kCharts[] = {
      "What every thread does, and the messages between them: a line leaves where a message is sent "
      "and ends where it is known to have come.",
      kSpec_timeline, TimelineRows},
+    {"fault", "Where the time goes", "Samples per second around a fault",
+     "How fast a run gets on before and after something was done to one of its processes (the "
+     "upright line). Samples that have to be computed again count once, so a run that goes back "
+     "stands still until it is where it was.",
+     kSpec_fault, FaultRows},
     {"loss_samples", "Learning", "Training loss against samples",
      "What a sample teaches: arms that update alike lie on one line. Medians over trials; the band "
      "spans all trials.",

@@ -58,10 +58,20 @@ std::string TimeText(const RunRecord& record) {
                       record.simulation().learns() ? ", learning" : "");
 }
 
+// What was done to the run's processes, and whether it lost one unasked: such runs are no trials of
+// others. Empty: nothing.
+std::string FaultsText(const RunRecord& record) {
+  std::vector<std::string> faults;
+  for (const InjectedFault& fault : record.faults()) faults.push_back(fault.fault());
+  if (faults.empty() && record.losses_size() > 0) faults.push_back("a process was lost");
+  std::sort(faults.begin(), faults.end());
+  return absl::StrJoin(faults, ", ");
+}
+
 struct CellGroup {
   ReportCell cell;
   int machine = 0;     // MachineNumbers
-  std::string inputs;  // InputsKey and TimeText
+  std::string inputs;  // InputsKey, TimeText and FaultsText
   const RunRecord* first = nullptr;
 };
 
@@ -71,8 +81,8 @@ size_t PlaceIn(const RunRecord& record, int machine,
                std::map<std::string, std::map<std::string, size_t>>* places,
                std::vector<CellGroup>* groups) {
   std::map<std::string, size_t>& of_spec = (*places)[SpecKey(record, machine)];
-  const std::string inputs =
-      absl::StrCat(InputsKey(record.spec(), record.inputs()), "/", TimeText(record));
+  const std::string inputs = absl::StrCat(InputsKey(record.spec(), record.inputs()), "/",
+                                          TimeText(record), "/", FaultsText(record));
   if (record.status() != "ok" && !record.has_inputs() && !of_spec.empty()) {
     return std::max_element(of_spec.begin(), of_spec.end(),
                             [](const auto& a, const auto& b) { return a.second < b.second; })
@@ -126,6 +136,8 @@ std::map<std::string, std::string> CommonFields(const CellGroup& group) {
     fields["training.initial_weights"] = weights.empty() ? "not noted" : weights.substr(0, 8);
   }
   fields["time"] = TimeText(*group.first);
+  const std::string faults = FaultsText(*group.first);
+  if (!faults.empty()) fields["faults"] = faults;
   fields["machine.host"] = absl::StrCat(group.first->machine().cpu(), " ",
                                         group.first->machine().host_hash().substr(0, 6));
   return fields;

@@ -31,14 +31,15 @@ struct ReportCell {
 
 // Cells that may stand side by side: they differ in strategy and codec alone
 // (common/config/comparable.h), ran on one machine and read the same files
-// (common/config/run_inputs.h); either all are measured, or all simulated with the same computing.
+// (common/config/run_inputs.h); either all are measured, or all simulated with the same computing;
+// and the same faults were asked for in all of them.
 struct Comparison {
   int number = 0;     // from 1
   int family = 0;     // the same for comparisons that differ in nothing but the number of workers
   std::string label;  // by what differs among the comparisons: "N = 2, bucket_bytes = 65536"
   std::vector<ReportCell> cells;  // by the order of arms
   // what its runs have in common, by path; and time, machine.host, data.contents and
-  // training.initial_weights where there are files
+  // training.initial_weights where there are files, and faults where some were asked for
   std::map<std::string, std::string> fields;
   int32_t workers() const { return cells.front().spec.training().workers(); }
 };

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "common/scheme/registry.h"
 #include "experiments/study/report/caveats.h"
 #include "experiments/study/report/comparisons.h"
@@ -220,6 +221,83 @@ ReportTable RunsTable(const Comparisons& comparisons) {
   return table;
 }
 
+// What was done to a run, and what it came to: "worker:1@step=50 kill".
+std::string FaultsText(const RunRecord& record) {
+  std::vector<std::string> faults;
+  for (const InjectedFault& fault : record.faults()) {
+    std::string text = fault.fault();
+    if (!fault.has_seconds() && fault.failure().empty())
+      absl::StrAppend(&text, " (its moment never came)");
+    if (!fault.failure().empty()) absl::StrAppend(&text, " (", fault.failure(), ")");
+    faults.push_back(std::move(text));
+  }
+  return absl::StrJoin(faults, "; ");
+}
+
+// The cells of a run behind those that say which it is: of a loss, or of a run that has none.
+std::vector<TableCell> LossCells(const RunRecord& record, const Loss* loss) {
+  std::vector<TableCell> cells = {Text(FaultsText(record))};
+  if (loss == nullptr) {
+    cells.resize(10);
+    cells[1] = Text(record.status() == "ok" ? "went on, nobody was lost" : "the run ended");
+    return cells;
+  }
+  cells.push_back(Text(absl::StrCat(absl::StrJoin(loss->nodes(), "+"), ": ", loss->how())));
+  cells.push_back(Count(static_cast<double>(loss->step())));
+  cells.push_back(loss->has_detection_seconds() ? Count(1000 * loss->detection_seconds())
+                                                : TableCell());
+  cells.push_back(Count(1000 * loss->recovery_seconds()));
+  for (const int64_t count : {loss->undone_steps(), loss->lost_updates(), loss->redealt_lots()})
+    cells.push_back(Count(static_cast<double>(count)));
+  cells.push_back(loss->has_loss_before() ? Count(loss->loss_before()) : TableCell());
+  cells.push_back(loss->has_loss_after() ? Count(loss->loss_after()) : TableCell());
+  return cells;
+}
+
+ReportTable LossesTable(const Comparisons& comparisons) {
+  ReportTable table;
+  table.id = "losses";
+  table.section = "Faults and losses";
+  table.caption =
+      "What was done to processes of runs, who was lost by it, and what that cost: from the fault "
+      "until it was noticed, from then until all were in a step again, and the training loss of "
+      "the steps on both sides.";
+  table.columns = {TextColumn("run", "run"),
+                   TextColumn("arm", "arm"),
+                   TextColumn("settings", "comparison"),
+                   {"faults", "faults", "", 0, false, true},
+                   {"lost", "lost", "", 0, false, true},
+                   CountColumn("step", "step"),
+                   CountColumn("detection_ms", "noticed after", "ms"),
+                   CountColumn("recovery_ms", "went on after", "ms"),
+                   CountColumn("undone_steps", "undone steps"),
+                   CountColumn("lost_updates", "lost updates"),
+                   CountColumn("redealt_lots", "lots dealt again"),
+                   {"loss_before", "loss before", "", 4, true, false},
+                   {"loss_after", "loss after", "", 4, true, false}};
+  const auto add = [&](const Comparison& comparison, const ReportCell& cell,
+                       const RunRecord& record) {
+    std::vector<const Loss*> losses;
+    for (const Loss& loss : record.losses()) losses.push_back(&loss);
+    if (losses.empty() && record.faults_size() > 0) losses.push_back(nullptr);
+    for (const Loss* loss : losses) {
+      TableRow row;
+      row.arm = cell.arm;
+      row.comparison = comparison.number;
+      row.cells = {Text(record.run_id()), Text(cell.arm), Text(comparison.label)};
+      for (TableCell& each : LossCells(record, loss)) row.cells.push_back(std::move(each));
+      table.rows.push_back(std::move(row));
+    }
+  };
+  for (const Comparison& comparison : comparisons.all) {
+    for (const ReportCell& cell : comparison.cells) {
+      for (const Trial& trial : cell.trials) add(comparison, cell, *trial.record);
+      for (const RunRecord* record : cell.failed) add(comparison, cell, *record);
+    }
+  }
+  return table;
+}
+
 ReportTable FailedTable(const Comparisons& comparisons) {
   ReportTable table;
   table.id = "failed";
@@ -254,6 +332,7 @@ std::vector<ReportTable> MakeTables(const Comparisons& comparisons, ColumnChoice
   if (choice == ColumnChoice::kFilled) {
     for (ReportTable& table : tables) EraseEmptyColumns(&table);
   }
+  tables.push_back(LossesTable(comparisons));
   tables.push_back(FailedTable(comparisons));
   tables.push_back(RunsTable(comparisons));
   tables.erase(std::remove_if(tables.begin(), tables.end(),

@@ -37,7 +37,7 @@ struct TableRow {
 };
 
 struct ReportTable {
-  std::string id;       // "figures", "pairs", "nodes", "failed", "runs"
+  std::string id;       // "figures", "pairs", "nodes", "losses", "failed", "runs"
   std::string section;  // heading under which it stands
   std::string title;    // which comparison, where there are several
   std::string caption;
@@ -50,8 +50,8 @@ struct ReportTable {
 enum class ColumnChoice { kFilled, kAll };
 
 // The tables of a report: for each comparison the figures of its cells, its arms in pairs, and the
-// figures of each worker and server; then failed runs, and every run with what it ran on. Runs that
-// may not stand side by side never do. Pure.
+// figures of each worker and server; then faults and losses, failed runs, and every run with what
+// it ran on. Runs that may not stand side by side never do. Pure.
 std::vector<ReportTable> MakeTables(const Comparisons& comparisons,
                                     ColumnChoice choice = ColumnChoice::kFilled);
 

@@ -1,17 +1,23 @@
-// Rows of the timeline: a few steps of every thread of a run, and the messages between them.
+// Rows of what happens when: a few steps of every thread of a run, and the messages between them;
+// how a run gets on around a fault.
 
 #include <algorithm>
 #include <cmath>
 #include <iterator>
 #include <limits>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <tuple>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/config/describe.h"
 #include "common/formats/json.h"
+#include "experiments/program/run/faults/fault.h"
 #include "experiments/study/report/chart_rows.h"
 #include "experiments/study/report/comparisons.h"
 #include "experiments/study/report/panels.h"
@@ -23,6 +29,8 @@ namespace {
 // As many of a run's traced steps as a reader can follow, and a page can hold.
 constexpr size_t kSteps = 3;
 constexpr size_t kRowsMax = 1500;
+// Stretches of time in which the progress around a fault is counted.
+constexpr int kFaultPoints = 60;
 
 // Sender, receiver, and what else the two ends of a message have in common.
 using MessageKey =
@@ -126,7 +134,123 @@ void AddMessages(const Json& base, const std::vector<const ThreadTrace*>& traces
   }
 }
 
+// A moment of training, and how many samples of the stream had been computed by then.
+struct Moment {
+  double seconds = 0;
+  double samples = 0;
+};
+
+// How long the workers left stood still before `step`, with which a group of them began.
+double SecondsBefore(int64_t step, const RunRecord& record) {
+  double seconds = 0;
+  for (const Loss& loss : record.losses()) {
+    if (loss.reformed() && loss.resumed_step() == step)
+      seconds += loss.detection_seconds() + loss.recovery_seconds();
+  }
+  return seconds;
+}
+
+// How many samples a worker that is there at the end stands for in `step`, of `reporting` such
+// workers: those of lost ones, too, while they were there, or where their work was shared out anew.
+double SamplesOf(int64_t step, int reporting, const RunRecord& record) {
+  const TrainingSpec& training = record.spec().training();
+  const double own = training.batch_per_worker() * static_cast<double>(training.accumulate());
+  for (const Loss& loss : record.losses())
+    if (!loss.reformed() && step >= loss.step()) return own;
+  return own * training.workers() / reporting;
+}
+
+// How a run got on, by time. Where work is claimed, lots are dealt in their order, so the highest
+// says how far all workers are, those who were lost too.
+std::vector<Moment> ProgressOf(const RunRecord& record) {
+  const TrainingSpec& training = record.spec().training();
+  const double lot = training.batch_per_worker() * static_cast<double>(training.accumulate());
+  const bool claims = ClaimedLots(record.spec()) > 0;
+  std::vector<const WorkerReport*> workers;
+  for (const ProcessReport& process : record.reports())
+    for (const WorkerReport& worker : process.workers()) workers.push_back(&worker);
+  std::vector<Moment> moments;
+  for (const WorkerReport* worker : workers) {
+    double seconds = 0;
+    for (int i = 0; i < worker->step_ms_size(); ++i) {
+      seconds += worker->step_ms(i) / 1000 + SecondsBefore(i, record);
+      if (claims && i >= worker->lots_size()) break;
+      moments.push_back({seconds, claims ? static_cast<double>(worker->lots(i) + 1) * lot
+                                         : SamplesOf(i, static_cast<int>(workers.size()), record)});
+    }
+  }
+  std::sort(moments.begin(), moments.end(),
+            [](const Moment& a, const Moment& b) { return a.seconds < b.seconds; });
+  double before = 0;
+  for (Moment& moment : moments)
+    before = moment.samples = claims ? std::max(before, moment.samples) : before + moment.samples;
+  return moments;
+}
+
+// When a run was in the step of its first fault or loss; absent: nothing has happened to it.
+std::optional<double> FaultSeconds(const RunRecord& record, const std::vector<Moment>& progress) {
+  const TrainingSpec& training = record.spec().training();
+  std::optional<int64_t> step;
+  for (const InjectedFault& injected : record.faults()) {
+    if (!injected.has_seconds()) continue;
+    const absl::StatusOr<Fault> fault = ParseFault(injected.fault());
+    if (!fault.ok() || !fault->step.has_value()) return injected.seconds();
+    step = *fault->step;
+    break;
+  }
+  if (!step.has_value() && record.losses_size() > 0) step = record.losses(0).step();
+  if (!step.has_value()) return std::nullopt;
+  const double samples = static_cast<double>(*step) * training.workers() *
+                         training.batch_per_worker() * static_cast<double>(training.accumulate());
+  for (const Moment& moment : progress)
+    if (moment.samples >= samples) return *step == 0 ? 0 : moment.seconds;
+  return std::nullopt;
+}
+
+std::string FaultName(const RunRecord& record) {
+  if (record.faults_size() > 0) return record.faults(0).fault();
+  return absl::StrCat(absl::StrJoin(record.losses(0).nodes(), "+"), " lost");
+}
+
+void AddProgress(const Json& base, const RunRecord& record, Json* rows) {
+  const std::vector<Moment> progress = ProgressOf(record);
+  const std::optional<double> fault = FaultSeconds(record, progress);
+  if (!fault.has_value() || progress.empty()) return;
+  const double width = progress.back().seconds / kFaultPoints;
+  if (width <= 0) return;
+  size_t at = 0;
+  double before = 0;
+  for (int point = 0; point < kFaultPoints; ++point) {
+    const double end = width * (point + 1);
+    double samples = before;
+    for (; at < progress.size() && (progress[at].seconds <= end || point + 1 == kFaultPoints); ++at)
+      samples = progress[at].samples;
+    Json row = base;
+    row["seconds"] = Rounded(end - width / 2 - *fault);
+    row["samples_per_second"] = Rounded((samples - before) / width);
+    row["fault"] = FaultName(record);
+    rows->push_back(std::move(row));
+    before = samples;
+  }
+}
+
 }  // namespace
+
+ChartRows FaultRows(const Comparisons& comparisons) {
+  return PanelPerComparison(
+      comparisons,
+      [](const Comparison& comparison, Json* rows) {
+        for (const ReportCell& cell : comparison.cells) {
+          for (const Trial& trial : cell.trials) {
+            const size_t count = rows->size();
+            AddProgress(RowOf(comparison, cell), *trial.record, rows);
+            if (rows->size() > count) break;  // one run of each arm: lines of several would cross
+          }
+        }
+      },
+      "Nothing was done to any run that finished, and none lost a process; `ringmaster compare "
+      "--fault` does it.");
+}
 
 ChartRows TimelineRows(const Comparisons& comparisons) {
   ChartRows chart;

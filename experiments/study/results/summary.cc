@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/strings/match.h"
 #include "common/config/describe.h"
 #include "common/scheme/registry.h"
 #include "common/trace/trace.h"
@@ -24,6 +25,18 @@ std::vector<const WorkerReport*> WorkersByRank(const RunRecord& record) {
   return workers;
 }
 
+// Workers that were lost and that the others went on without, each with its own share of a step.
+int32_t WorkersMissing(const RunRecord& record) {
+  int32_t missing = 0;
+  for (const Loss& loss : record.losses()) {
+    if (loss.reformed()) continue;
+    missing += static_cast<int32_t>(
+        std::count_if(loss.nodes().begin(), loss.nodes().end(),
+                      [](const std::string& node) { return absl::StartsWith(node, "worker/"); }));
+  }
+  return missing;
+}
+
 bool ExchangesNothing(const RunSummary& summary) {
   return summary.strategy() == "single" || summary.strategy() == "solo";
 }
@@ -39,7 +52,8 @@ double OwnStepsPerSecond(const WorkerReport& worker) {
 }
 
 // Where work is claimed each worker counts at its own rate.
-void SummarizeOwnRates(const std::vector<const WorkerReport*>& workers, RunSummary* summary) {
+void SummarizeOwnRates(const RunRecord& record, const std::vector<const WorkerReport*>& workers,
+                       RunSummary* summary) {
   double steps_per_second = 0;
   double first_end = workers.front()->training_seconds(), last_end = first_end;
   for (const WorkerReport* worker : workers) {
@@ -50,17 +64,18 @@ void SummarizeOwnRates(const std::vector<const WorkerReport*>& workers, RunSumma
   if (!(steps_per_second > 0)) return;
   summary->set_own_samples_per_second(steps_per_second *
                                       static_cast<double>(summary->global_batch()) /
-                                      static_cast<double>(workers.size()));
+                                      static_cast<double>(workers.size() + WorkersMissing(record)));
   if (summary->work() != WorkName(Work::kClaimed)) return;
   summary->set_samples_per_second(summary->own_samples_per_second());
   summary->set_tail_seconds(last_end - first_end);
 }
 
-// Samples of a step that the model has learned from.
-double UsedSamples(const RunSpec& spec) {
+// Samples of a step that the model has learned from: at its end, where workers were lost.
+double UsedSamples(const RunRecord& record) {
+  const RunSpec& spec = record.spec();
   const int32_t workers = spec.training().workers();
-  return static_cast<double>(GlobalBatch(spec)) * (workers - TraitsOf(spec).backup_workers) /
-         workers;
+  const int32_t unused = std::max(TraitsOf(spec).backup_workers, WorkersMissing(record));
+  return static_cast<double>(GlobalBatch(spec)) * (workers - unused) / workers;
 }
 
 // Timed steps of the run: the worker's own, and those that the others ended without it.
@@ -69,18 +84,19 @@ int64_t TimedStepsOfRun(const RunSpec& spec, const WorkerReport& worker) {
   return spec.training().steps() - spec.training().warmup_steps() - worker.untimed_steps_size();
 }
 
-void SummarizeSpeed(const RunSpec& spec, const std::vector<const WorkerReport*>& workers,
+void SummarizeSpeed(const RunRecord& record, const std::vector<const WorkerReport*>& workers,
                     RunSummary* summary) {
+  const RunSpec& spec = record.spec();
   const WorkerReport& slowest = **std::max_element(
       workers.begin(), workers.end(), [](const WorkerReport* a, const WorkerReport* b) {
         return a->timed_seconds() < b->timed_seconds();
       });
   if (slowest.timed_seconds() > 0 && slowest.timed_steps() > 0) {
-    summary->set_samples_per_second(UsedSamples(spec) *
+    summary->set_samples_per_second(UsedSamples(record) *
                                     static_cast<double>(TimedStepsOfRun(spec, slowest)) /
                                     slowest.timed_seconds());
   }
-  SummarizeOwnRates(workers, summary);
+  SummarizeOwnRates(record, workers, summary);
   const std::optional<StepTimes> steps = StepTimesOf(workers);
   if (!steps.has_value()) return;
   summary->set_step_ms_p50(steps->p50_ms);
@@ -216,7 +232,7 @@ RunSummary Summarize(const RunRecord& record) {
   if (!workers.empty() && !workers.front()->engine().empty())
     summary.set_transport(workers.front()->engine());
   if (record.status() != "ok" || workers.empty()) return summary;
-  SummarizeSpeed(spec, workers, &summary);
+  SummarizeSpeed(record, workers, &summary);
   SummarizePhases(workers, &summary);
   SummarizeBytes(workers, &summary);
   SummarizeStaleness(record, &summary);

@@ -19,25 +19,26 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-constexpr uint64_t kRun = 11;
+constexpr char kRun[] = "seed 11";
 
 class CheckpointFolder : public testing::Test {
  protected:
-  void Write(int64_t step, const std::string& node, uint64_t run = kRun, uint64_t writer = 1,
-             const std::string& named = "") const {
+  void Write(int64_t step, const std::string& node, const std::string& run = kRun,
+             uint64_t writer = 1, const std::string& named = "") const {
     std::filesystem::create_directories(CheckpointStepFolder(folder_, step));
     Checkpoint checkpoint;
     checkpoint.header = {run, 7, writer, named.empty() ? node : named, 2, step};
     checkpoint.state.AddFloats("weights", std::vector<float>(100, 1.0f));
     ASSERT_TRUE(WriteCheckpoint(CheckpointFile(folder_, step, node), checkpoint).ok());
   }
-  void WriteWhole(int64_t step, uint64_t run = kRun, uint64_t writer = 1) const {
+  void WriteWhole(int64_t step, const std::string& run = kRun, uint64_t writer = 1) const {
     for (const std::string& node : owner_.nodes) Write(step, node, run, writer);
   }
   NewestCheckpoint Newest() const { return FindNewestCheckpoint(folder_, owner_); }
 
   const std::string folder_ = NewFolder("checkpoints");
-  const CheckpointOwner owner_{kRun, {"worker/0", "server/0"}};
+  const CheckpointOwner owner_{
+      kRun, {"worker/0", "server/0"}, [](const std::string& run) { return run + " there"; }};
 };
 
 TEST_F(CheckpointFolder, WithoutAnyTheRunBeginsAnew) {
@@ -63,8 +64,8 @@ TEST_F(CheckpointFolder, OneThatIsRefusedIsNamedAndTheOneBeforeIsTaken) {
   };
   Write(200, "worker/0");
   expect_refused("No such file");
-  Write(200, "server/0", kRun + 1);
-  expect_refused("it is of another run");
+  Write(200, "server/0", "seed 12");
+  expect_refused("it is of another run: seed 12 there");
   Write(200, "server/0", kRun, 2);
   expect_refused("it was written by another run than that of worker/0");
   Write(200, "server/0", kRun, 1, "server/1");

@@ -29,7 +29,7 @@ using testing::HasSubstr;
 
 Checkpoint SmallCheckpoint() {
   Checkpoint checkpoint;
-  checkpoint.header = {0x0123456789abcdef, 55, 77, "worker/1", 3, 300};
+  checkpoint.header = {std::string("told\0", 5), 55, 77, "worker/1", 3, 300};
   checkpoint.state.AddFloats("weights", {1.5f, -0.0f, std::numeric_limits<float>::infinity()});
   checkpoint.state.AddIntegers("versions", {0, -1, std::numeric_limits<int64_t>::max()});
   checkpoint.state.AddInteger("step", 300);
@@ -127,10 +127,10 @@ TEST_F(CheckpointFileTest, NamesTheFault) {
   EXPECT_EQ(StatusOf(torn).code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(StatusOf(torn).message()), HasSubstr("it is torn"));
   std::string newer = bytes;
-  newer[8] = 2;
+  newer[8] = 3;
   EXPECT_EQ(StatusOf(Summed(newer)).code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(StatusOf(Summed(newer)).message()),
-              HasSubstr("it has version 2 of the format, and this program knows 1"));
+              HasSubstr("it has version 3 of the format, and this program knows 2"));
   EXPECT_EQ(ReadCheckpoint(folder_ + "/none.rmck").status().code(), absl::StatusCode::kNotFound);
   EXPECT_FALSE(ReadCheckpoint(folder_).ok());
 }

@@ -27,7 +27,7 @@ State StateOf(float value) {
 CheckpointPlace PlaceIn(const std::string& folder) {
   CheckpointPlace place;
   place.folder = folder;
-  place.run = 5;
+  place.run = "told";
   place.writer = 6;
   place.nodes = {"worker/0", "server/0"};
   place.own_nodes = 2;
@@ -48,7 +48,7 @@ TEST(CheckpointWriter, KeepsTheLastOnesWhole) {
   EXPECT_EQ(outcome.failed, 0);
   EXPECT_THAT(outcome.first_failure, IsEmpty());
   EXPECT_THAT(CheckpointSteps(folder), ElementsAre(400, 300));
-  EXPECT_EQ(FindNewestCheckpoint(folder, {5, {"worker/0", "server/0"}}).step, 400);
+  EXPECT_EQ(FindNewestCheckpoint(folder, {"told", {"worker/0", "server/0"}, {}}).step, 400);
   const auto read = ReadCheckpoint(CheckpointFile(folder, 400, "server/0"));
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ(std::get<std::vector<float>>(read->state.entries()[0].value)[999], 400.0f);
@@ -62,7 +62,7 @@ TEST(CheckpointWriter, WritesAllThatItWasGivenBeforeItEnds) {
     writer.Keep("worker/0", 100, StateOf(1), "");
     writer.Keep("server/0", 100, StateOf(2), "");
   }
-  EXPECT_EQ(FindNewestCheckpoint(folder, {5, {"worker/0", "server/0"}}).step, 100);
+  EXPECT_EQ(FindNewestCheckpoint(folder, {"told", {"worker/0", "server/0"}, {}}).step, 100);
 }
 
 TEST(CheckpointWriter, AfterAFailureTheLastGoodOneStaysAndWritingGoesOn) {
@@ -81,10 +81,10 @@ TEST(CheckpointWriter, AfterAFailureTheLastGoodOneStaysAndWritingGoesOn) {
   EXPECT_EQ(outcome.written, 2);
   EXPECT_EQ(outcome.failed, 2);
   EXPECT_THAT(outcome.first_failure, HasSubstr(CheckpointStepFolder(folder, 200)));
-  EXPECT_EQ(FindNewestCheckpoint(folder, {5, {"worker/0", "server/0"}}).step, 100);
+  EXPECT_EQ(FindNewestCheckpoint(folder, {"told", {"worker/0", "server/0"}, {}}).step, 100);
   keep(300);
   EXPECT_EQ(writer.Finish().written, 4);
-  EXPECT_EQ(FindNewestCheckpoint(folder, {5, {"worker/0", "server/0"}}).step, 300);
+  EXPECT_EQ(FindNewestCheckpoint(folder, {"told", {"worker/0", "server/0"}, {}}).step, 300);
 }
 
 }  // namespace

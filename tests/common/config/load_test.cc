@@ -16,6 +16,27 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
+TEST(Load, ASpecFromAFileWritesIntoTheOutputFolderAlone) {
+  const auto check = [](const std::string& path, const std::string& folder) {
+    RunSpec spec;
+    spec.mutable_output()->set_save_weights(path);
+    const absl::Status weights = CheckOutputsWithin(spec, folder);
+    spec.mutable_output()->clear_save_weights();
+    spec.mutable_output()->set_checkpoints(path);
+    EXPECT_EQ(CheckOutputsWithin(spec, folder).ok(), weights.ok());
+    return weights;
+  };
+  for (const char* const path :
+       {"out/w", "./out/a/{arm}.safetensors", "out/../out/w", "/tmp/../../w"})
+    EXPECT_TRUE(check(path, path[0] == '/' ? "/" : "out").ok()) << path;
+  EXPECT_TRUE(check("/data/run/w", "/data/run/").ok());
+  for (const char* const path : {"w", "../w", "out/../w", "output/w", "out", "out/.", "/etc/passwd",
+                                 "out/../../out/w", "/out/w"})
+    EXPECT_FALSE(check(path, "out").ok()) << path;
+  EXPECT_THAT(std::string(check("/etc/passwd", "out").message()), HasSubstr("--save-weights"));
+  EXPECT_TRUE(CheckOutputsWithin(RunSpec(), "out").ok());
+}
+
 TEST(Load, ASpecSurvivesSerializationAndParsing) {
   const auto spec = ParseRunSpec(R"(
     name: "mine"

@@ -359,6 +359,13 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{{"transport.segment_bytes=1"}, "transport.segment_bytes = 1: expected 4096 to"},
         Refusal{{"transport.listen_address=localhost"},
                 "transport.listen_address = \"localhost\": expected a numeric"},
+        Refusal{{"transport.listen_address=10.0.0.1", "transport.allow_remote=true"},
+                "transport.listen_address = \"10.0.0.1\": other machines can reach it; use "
+                "127.0.0.1, or --tls DIR"},
+        Refusal{{"transport.security=ssl"},
+                "transport.security = \"ssl\": expected \"token\", \"tls\" or \"insecure\""},
+        Refusal{{"transport.security=tls", "strategy.all_reduce.collective=gloo"},
+                "transport.security = \"tls\": collective \"gloo\" has connections of its own"},
         Refusal{{"transport.listen_address=0.0.0.0"},
                 "transport.listen_address = \"0.0.0.0\": other machines can"},
         Refusal{{"transport.listen_address=::"},
@@ -412,12 +419,19 @@ TEST(Resolve, DumpedGradientsAreThoseOfTenStepsUnlessSaid) {
   EXPECT_FALSE(Spec({"evaluation={}"}).has_output());
 }
 
+TEST(Resolve, ASpecThatSaysTokenIsTheOneThatSaysNothing) {
+  EXPECT_EQ(Spec({"transport.security=token"}).SerializeAsString(), Spec({}).SerializeAsString());
+  EXPECT_EQ(Spec({"transport.security=tls"}).transport().security(), "tls");
+}
+
 TEST(Validate, WhatIsAskedForExplicitlyIsAllowed) {
   for (const RunSpec& spec :
        {Spec({"output.dump_gradients=g", "strategy.all_reduce={}"}),
         Spec({"output.save_weights=w"}),
         Spec({"evaluation={}", "strategy.solo={}", "training.init_weights=w"}),
-        Spec({"transport.listen_address=0.0.0.0", "transport.allow_remote=true"}),
+        Spec({"transport.listen_address=0.0.0.0", "transport.security=tls"}),
+        Spec({"transport.listen_address=10.0.0.1", "transport.security=insecure",
+              "strategy.all_reduce.collective=gloo"}),
         Spec({"transport.name=shm", "transport.wait=spin"}),
         Spec({"transport.name=tcp", "transport.wait=spin"}), Spec({"transport.listen_address=::1"}),
         Spec({"transport.listen_address=127.1.2.3"}),

@@ -115,6 +115,30 @@ TEST(ClientCore, TheFirstEndCountsAndIsToldOnce) {
   EXPECT_TRUE(done.goodbye());
 }
 
+TEST(ClientCore, ALossEndsWhatItWaitsForUntilItIsWelcomedToTheFormationThatFollows) {
+  ClientCore core;
+  ToProcess welcome;
+  welcome.mutable_welcome()->add_processes();
+  EXPECT_TRUE(core.OnMessage(welcome).ok());
+  EXPECT_TRUE(core.OnMessage(Release("a")).ok());
+  EXPECT_FALSE(core.regroups());
+  ToProcess regroup;
+  regroup.mutable_regroup()->set_epoch(2);
+  *regroup.mutable_regroup()->mutable_why() = FailureOf(kWhy);
+  EXPECT_TRUE(core.OnMessage(regroup).ok()) << "it is no failure";
+  EXPECT_TRUE(core.regroups());
+  EXPECT_EQ(core.why_it_regroups(), kWhy);
+  EXPECT_FALSE(core.IsReleased("a")) << "of the formation before";
+  welcome.mutable_welcome()->set_epoch(1);
+  EXPECT_TRUE(core.OnMessage(welcome).ok());
+  EXPECT_TRUE(core.regroups()) << "that was overtaken by another loss";
+  welcome.mutable_welcome()->set_epoch(2);
+  EXPECT_TRUE(core.OnMessage(welcome).ok());
+  EXPECT_FALSE(core.regroups());
+  EXPECT_EQ(core.epoch(), 2);
+  EXPECT_TRUE(core.status().ok());
+}
+
 TEST(ClientCore, AReleaseIsForOnePassOfItsBarrier) {
   ClientCore core;
   EXPECT_TRUE(core.OnMessage(Release("a")).ok());

@@ -32,6 +32,7 @@ constexpr absl::Duration kBeat = absl::Milliseconds(20);
 CoordinatorOptions OptionsOf(int32_t processes) {
   CoordinatorOptions options;
   static_cast<ControlRules&>(options) = RulesOf(processes);
+  options.credentials.token = "the token";
   // Later than any test waits, so that nothing but what is tested wakes the coordinator in time.
   options.join_limit = absl::Hours(1);
   options.silence_limit = kLimit;
@@ -41,8 +42,8 @@ CoordinatorOptions OptionsOf(int32_t processes) {
 // One process of the run: what it heard, and its client once it has joined.
 class Process {
  public:
-  Process(const Coordinator& coordinator, const Join& join)
-      : endpoint_(coordinator.endpoint()), join_(join) {}
+  Process(const Coordinator& coordinator, const Join& join, const std::string& token = "the token")
+      : endpoint_(coordinator.endpoint()), join_(join), token_(token) {}
 
   // What it says at the end of a failed run. Before it attends.
   void Say(std::function<LastWords()> last_words) { last_words_ = std::move(last_words); }
@@ -50,7 +51,7 @@ class Process {
   // Joins; returns when all have, or it failed.
   absl::Status Attend(std::function<Heartbeat()> heartbeat = [] { return Heartbeat(); }) {
     absl::StatusOr<std::unique_ptr<ControlClient>> client = ControlClient::Attend(
-        endpoint_, join_, MonotonicNow() + kLimit,
+        endpoint_, {token_, nullptr}, join_, MonotonicNow() + kLimit,
         [this](const absl::Status& why) {
           abort_status_ = why;
           ++aborts_;
@@ -75,6 +76,7 @@ class Process {
  private:
   const HostPort endpoint_;
   const Join join_;
+  const std::string token_;
   std::function<LastWords()> last_words_;
   absl::Status abort_status_;
   std::atomic<int> aborts_{0};
@@ -272,12 +274,10 @@ TEST(Control, AProcessThatDoesNotFitEndsTheRunForEveryone) {
 
 TEST(Control, AStrangerAndASecondOwnerOfARankAreTurnedAwayAndTheRunGoesOn) {
   ControlledRun run(OptionsOf(2));
-  Join stranger = JoinOf(1, 2);
-  stranger.set_token("another token");
-  Process early(run.coordinator(), stranger);
+  Process early(run.coordinator(), JoinOf(1, 2), "another token");
   ExpectError(early.Attend(), absl::StatusCode::kPermissionDenied, {"token", "another job"});
   run.JoinAllOrFail();
-  Process late(run.coordinator(), stranger);
+  Process late(run.coordinator(), JoinOf(1, 2), "another token");
   ExpectError(late.Attend(), absl::StatusCode::kPermissionDenied, {"token"});
   Process second(run.coordinator(), JoinOf(0, 2));
   ExpectError(second.Attend(), absl::StatusCode::kAlreadyExists, {"rank 0", "pid 1000"});
@@ -425,8 +425,9 @@ TEST(Control, NobodyAtTheEndpointIsDeadlineExceededWithARemedy) {
     endpoint = gone.coordinator().endpoint();
   }
   const auto client = ControlClient::Attend(
-      endpoint, JoinOf(0, 1), MonotonicNow() + AtThisLoad(absl::Milliseconds(300)),
-      [](const absl::Status&) {}, [] { return Heartbeat(); }, kBeat);
+      endpoint, JobCredentials(), JoinOf(0, 1),
+      MonotonicNow() + AtThisLoad(absl::Milliseconds(300)), [](const absl::Status&) {},
+      [] { return Heartbeat(); }, kBeat);
   ExpectError(client.status(), absl::StatusCode::kDeadlineExceeded,
               {endpoint.ToString(), "refused", "start rank 0"});
 }

@@ -45,6 +45,35 @@ TEST(CoreClaims, WhoAsksIsDealtUntilNothingIsLeft) {
   EXPECT_TRUE(run.failure().ok());
 }
 
+// Lots that are dealt again once their worker is lost are known to be left for nobody late. Who is
+// kept waiting for that waits for those who have them, and excuses no wait of theirs.
+TEST(CoreClaims, WhoIsKeptWaitingForLotsOfAnotherIsNoExcuseForIt) {
+  ControlRules rules = ClaimedRules(2, 2);
+  rules.claims.deals_again = true;
+  rules.waits.wait = absl::Seconds(4);
+  CoreRun run(rules);
+  run.JoinAll();
+  run.AskForLots(0);
+  run.AskForLots(1);
+  FromProcess settled;
+  settled.mutable_lots_wanted()->set_rank(1);
+  settled.mutable_lots_wanted()->set_applied_below(1);
+  run.Say(1, settled);
+  run.AskForLots(1);
+  EXPECT_THAT(LotsOf(run, 1), ElementsAre("1+1"));
+  FromProcess paused;
+  NodeActivity* const node = paused.mutable_heartbeat()->add_nodes();
+  node->mutable_node()->set_index(1);
+  node->set_state(NodeActivity::PAUSED);
+  for (int i = 0; i < 20 && run.failure().ok(); ++i) {
+    run.SayItWaits(0, 1, 1);
+    run.Say(1, paused);
+    run.Pass(absl::Milliseconds(500));
+  }
+  EXPECT_TRUE(absl::IsDeadlineExceeded(run.failure())) << run.failure();
+  EXPECT_THAT(std::string(run.failure().message()), HasSubstr("none gets any further"));
+}
+
 // Its lot is nobody else's: the run has failed, as one whose work is dealt.
 TEST(CoreClaims, ARankThatDiesWithALotEndsTheRun) {
   CoreRun run(ClaimedRules(2, 8));

@@ -45,7 +45,6 @@ class FakeWitness : public Witness {
 
 inline ControlRules RulesOf(int32_t processes) {
   ControlRules rules;
-  rules.token = "the token";
   rules.spec_fingerprint = 7;
   rules.processes = processes;
   rules.join_limit = absl::Seconds(10);
@@ -58,7 +57,6 @@ inline Join JoinOf(int32_t index, int32_t processes) {
   Join join;
   join.set_process(index);
   join.set_processes(processes);
-  join.set_token("the token");
   join.set_spec_fingerprint(7);
   join.set_weights_fingerprint(11);
   join.set_layout_fingerprint(13);
@@ -101,6 +99,10 @@ class CoreRun {
     return Count(process, ToProcess::kAbort) + Count(process, ToProcess::kGoodbye);
   }
 
+  void ComeAStranger(const ringmaster::Join& join) {
+    core_.OnStranger(join, absl::PermissionDeniedError("another token"));
+  }
+
   absl::Status Join(const ringmaster::Join& join) {
     return Carry([&](ControlCore::Actions* actions) { return core_.OnJoin(join, now_, actions); });
   }
@@ -139,6 +141,15 @@ class CoreRun {
     *message.mutable_failure() = FailureOf(why);
     Say(process, message);
   }
+  // It has stopped for the formation `epoch`, and can go on before these steps.
+  void GetReady(int32_t process, int32_t epoch, const std::vector<int64_t>& steps) {
+    FromProcess message;
+    Ready* ready = message.mutable_ready();
+    ready->set_epoch(epoch);
+    ready->set_data_endpoint(absl::StrCat("127.0.0.1:", 4000 + 100 * epoch + process));
+    for (const int64_t step : steps) ready->add_steps(step);
+    Say(process, message);
+  }
   // The report names the process's worker.
   void Finish(int32_t process) {
     FromProcess message;
@@ -168,7 +179,7 @@ class CoreRun {
 
   void NoteEnd(int32_t process, const std::string& how) {
     Carry([&](ControlCore::Actions* actions) {
-      core_.NoteEnd(process, absl::StrCat("process/", process), how, actions);
+      core_.NoteEnd(process, absl::StrCat("process/", process), how, now_, actions);
       return absl::OkStatus();
     }).IgnoreError();
   }

@@ -153,6 +153,53 @@ TEST(ClaimDealer, ManyLotsAreNotClaimedAtOnceWhereFewAreLeft) {
   EXPECT_EQ(dealer.Ask(1, 16)->count, 0);
 }
 
+// Ranks ask, settle and are lost in any order. Every lot is settled once by whoever is left, or was
+// settled by who is lost; and all that are left hear in the end that none is.
+TEST(ClaimDealer, LotsThatALostRankHasNotSettledAreDealtAgainAndNoOthers) {
+  for (uint64_t seed = 0; seed < 500; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    Random random(seed);
+    const auto ranks = static_cast<int32_t>(2 + random.Below(4));
+    const int64_t lots = ranks * static_cast<int64_t>(1 + random.Below(8));
+    ClaimDealer dealer({0, lots, ranks, /*deals_again=*/true});
+    std::vector<std::vector<int64_t>> dealt(ranks);
+    std::vector<size_t> settled(ranks);
+    std::vector<bool> asks(ranks), lost(ranks), is_done(ranks);
+    int32_t left = ranks;
+    std::multiset<int64_t> made;
+    const auto take = [&](const LotClaim& claim) {
+      asks[claim.rank] = false;
+      if (claim.count == 0) is_done[claim.rank] = true;
+      for (int32_t i = 0; i < claim.count; ++i) dealt[claim.rank].push_back(claim.first + i);
+    };
+    const auto answer = [&] {
+      while (const auto claim = dealer.TakeAnswer()) take(*claim);
+    };
+    for (int event = 0; event < 20'000; ++event) {
+      const auto rank = static_cast<int32_t>(random.Below(ranks));
+      if (lost[rank]) continue;
+      if (random.Below(300) == 0 && left > 1) {
+        lost[rank] = true;
+        --left;
+        const auto open = static_cast<int64_t>(dealt[rank].size() - settled[rank]);
+        EXPECT_EQ(dealer.Lose(rank), dealt[rank].empty() ? 1 : open);
+      } else if (settled[rank] < dealt[rank].size() && random.Below(2) == 0) {
+        made.insert(dealt[rank][settled[rank]++]);
+        ASSERT_TRUE(dealer.Settle(rank, static_cast<int64_t>(settled[rank])).ok());
+      } else if (!asks[rank] && !is_done[rank]) {
+        asks[rank] = true;
+        const auto claim = dealer.Ask(rank, static_cast<int32_t>(1 + random.Below(3)));
+        ASSERT_TRUE(claim.ok()) << claim.status();
+        if (!claim->waits) take(*claim);
+      }
+      answer();
+    }
+    for (int32_t rank = 0; rank < ranks; ++rank) EXPECT_TRUE(lost[rank] || is_done[rank]) << rank;
+    EXPECT_EQ(static_cast<int64_t>(made.size()), lots);
+    EXPECT_EQ(std::set<int64_t>(made.begin(), made.end()).size(), made.size());
+  }
+}
+
 TEST(ClaimDealer, RefusesRanksThatThereAreNotAndQuestionsForNothing) {
   ClaimDealer dealer({0, 8, 2});
   for (const auto& [rank, wanted] :

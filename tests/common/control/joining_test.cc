@@ -30,7 +30,7 @@ absl::Duration Short() { return AtThisLoad(absl::Milliseconds(400)); }
 
 CoordinatorOptions OptionsOf(int32_t processes, absl::Duration join_limit) {
   CoordinatorOptions options;
-  options.token = "the token";
+  options.credentials.token = "the token";
   options.processes = processes;
   options.join_limit = join_limit;
   options.silence_limit = kLimit;
@@ -47,7 +47,6 @@ Join JoinOf(int32_t index, int32_t processes) {
   Join join;
   join.set_process(index);
   join.set_processes(processes);
-  join.set_token("the token");
   join.set_kernel_target("cpu/avx2");
   join.set_data_endpoint(absl::StrCat("127.0.0.1:", 4000 + index));
   join.add_nodes()->set_index(index);
@@ -55,9 +54,11 @@ Join JoinOf(int32_t index, int32_t processes) {
 }
 
 absl::StatusOr<std::unique_ptr<ControlClient>> Attend(const HostPort& endpoint, const Join& join,
-                                                      absl::Duration limit) {
+                                                      absl::Duration limit,
+                                                      const JobCredentials& credentials = {
+                                                          "the token", nullptr}) {
   return ControlClient::Attend(
-      endpoint, join, MonotonicNow() + limit, [](const absl::Status&) {},
+      endpoint, credentials, join, MonotonicNow() + limit, [](const absl::Status&) {},
       [] { return Heartbeat(); }, absl::Milliseconds(50));
 }
 
@@ -209,9 +210,8 @@ TEST(Joining, OfEachMissingRankItIsSaidWhatIsKnown) {
   coordinator->NoteStarted(1, starting.pid());
   coordinator->NoteStarted(2, suspended.pid());
   coordinator->NoteStarted(3, ended);
-  Join stranger = JoinOf(4, 6);
-  stranger.set_token("another token");
-  EXPECT_EQ(Attend(coordinator->endpoint(), stranger, kLimit).status().code(),
+  const JobCredentials another = {"another token", nullptr};
+  EXPECT_EQ(Attend(coordinator->endpoint(), JoinOf(4, 6), kLimit, another).status().code(),
             absl::StatusCode::kPermissionDenied);
   ExpectError(FailureOf(*coordinator), absl::StatusCode::kDeadlineExceeded,
               {"rank 0, 1, 2, 3, 4, 5 of 6 did not join within 1s",

@@ -5,12 +5,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/base/status_macros.h"
+#include "common/security/certificates.h"
 #include "tests/support/transports.h"
 
 namespace ringmaster {
 namespace {
 
 constexpr char kShaped[] = "shaped_";
+constexpr char kTls[] = "tls_";
 
 }  // namespace
 
@@ -18,7 +20,14 @@ std::vector<std::string> TransportsUnderTest() {
   std::vector<std::string> names;
   for (const TransportInfo& info : Transports()) names.push_back(info.name);
   for (const std::string& name : ProcessTransports()) names.push_back(absl::StrCat(kShaped, name));
+  for (const char* const name : {"grpc", "tcp"}) names.push_back(absl::StrCat(kTls, name));
   return names;
+}
+
+std::shared_ptr<const TlsIdentity> TestIdentity() {
+  static const auto* const identity = new std::shared_ptr<const TlsIdentity>(
+      *TlsIdentity::Of(*MakeCertificates(CertificateOptions())));
+  return *identity;
 }
 
 void SetTransport(const std::string& name, FabricOptions* options) {
@@ -30,6 +39,7 @@ void SetTransport(const std::string& name, FabricOptions* options) {
     shape.jitter = absl::Microseconds(30);
     options->network = shape;
   }
+  if (absl::ConsumePrefix(&below, kTls)) options->credentials.tls = TestIdentity();
   options->name = std::string(below);
 }
 

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/monotonic.h"
+#include "common/security/tls_identity.h"
 #include "common/transport/fabric.h"
 #include "common/transport/transport.h"
 #include "tests/support/patience.h"
@@ -31,12 +32,15 @@ inline Tag TestTag(int64_t step, int32_t bucket = 0) {
 inline NodeId Worker(int32_t rank) { return {Role::kWorker, rank}; }
 
 // Every transport of the registry, and each that joins processes under a shaped network too, as
-// "shaped_tcp".
+// "shaped_tcp", and by TLS, as "tls_tcp", where that carries the messages.
 std::vector<std::string> TransportsUnderTest();
 
 // Sets what one of these names means. The shaped network is faster than the wire most of the time,
 // with some latency and jitter: messages overtake each other.
 void SetTransport(const std::string& name, FabricOptions* options);
+
+// One for all tests of a program.
+std::shared_ptr<const TlsIdentity> TestIdentity();
 
 // Workers on fabrics of one kind in this process, each fabric playing a process of its own (inproc:
 // all in one), joined by real sockets on loopback ports that the system chooses.

@@ -27,7 +27,7 @@ using Bytes = std::vector<std::byte>;
 FabricOptions OptionsOf(const std::string& name) {
   FabricOptions options;
   SetTransport(name, &options);
-  options.token = "of this test";
+  options.credentials.token = "of this test";
   return options;
 }
 
@@ -79,7 +79,7 @@ class NetworkFabric : public testing::TestWithParam<std::string> {
 
 TEST_P(NetworkFabric, WrongTokenIsRefusedAndTheRunWaitsForItsOwn) {
   FabricOptions stranger = Options();
-  stranger.token = "of another run";
+  stranger.credentials.token = "of another run";
   CreateTwo(Options(), stranger);
   const auto statuses = ConnectTwo(AtThisLoad(absl::Milliseconds(500)));
   EXPECT_EQ(statuses[1].code(), absl::StatusCode::kPermissionDenied) << statuses[1];
@@ -272,7 +272,9 @@ TEST_P(NetworkFabric, DestructionLeavesNoThreadAndNoDescriptor) {
 std::vector<std::string> NetworkNames() {
   std::vector<std::string> names;
   for (const TransportInfo& info : Transports()) {
-    if (std::string(info.name) != "inproc") names.push_back(info.name);
+    if (std::string(info.name) == "inproc") continue;
+    names.push_back(info.name);
+    names.push_back(absl::StrCat("tls_", info.name));
   }
   return names;
 }

@@ -33,7 +33,7 @@ class EveryFabric : public testing::TestWithParam<std::string> {
   FabricOptions Options() const {
     FabricOptions options;
     SetTransport(GetParam(), &options);
-    options.token = "of this test";
+    options.credentials.token = "of this test";
     options.segment_bytes = kSegmentBytes;
     return options;
   }

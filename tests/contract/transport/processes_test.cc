@@ -57,6 +57,7 @@ class Processes : public testing::TestWithParam<std::string> {
   void Run(const std::function<absl::Status(Fabric& fabric, pid_t child)>& in_parent,
            const Scenario& in_child) {
     Pipe up, down;
+    TestIdentity();  // the child has the same
     const pid_t child = fork();
     ASSERT_GE(child, 0);
     (child == 0 ? up : down).Keep(1);
@@ -76,7 +77,7 @@ class Processes : public testing::TestWithParam<std::string> {
   absl::Status Live(int32_t rank, Pipe* to_peer, Pipe* from_peer, const Scenario& scenario) {
     FabricOptions options;
     SetTransport(GetParam(), &options);
-    options.token = "of this test";
+    options.credentials.token = "of this test";
     RM_ASSIGN_OR_RETURN(std::unique_ptr<Fabric> fabric, CreateFabric(options));
     to_peer->Put(fabric->endpoint());
     std::vector<ProcessAddress> processes(2);

@@ -17,7 +17,7 @@ class Waiters : public testing::TestWithParam<std::string> {
   FabricGroup Join(const std::string& wait, const std::vector<int>& workers_by_process) {
     FabricOptions options;
     SetTransport(GetParam(), &options);
-    options.token = "of this test";
+    options.credentials.token = "of this test";
     options.wait = wait;
     absl::StatusOr<FabricGroup> group = JoinFabrics(options, workers_by_process);
     EXPECT_TRUE(group.ok()) << group.status();

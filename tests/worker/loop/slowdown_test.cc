@@ -1,6 +1,7 @@
 #include "worker/loop/slowdown.h"
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 
 #include "common/config/override.h"
@@ -27,6 +28,23 @@ TEST(Slowdown, ConcernsTheRanksThatAreNamedAlone) {
   EXPECT_EQ(Of(training, 1).factor(), 4);
   EXPECT_EQ(Of(training, 3).factor(), 8);
   EXPECT_EQ(Of(training, 1).DelayOf(5), absl::ZeroDuration());
+}
+
+TEST(Slowdown, CanGetWorseOnTheWay) {
+  const TrainingSpec training = Training("[{ranks: 1 factor: 2}]");
+  Slowdown slowdown = Of(training, 1);
+  EXPECT_EQ(slowdown.factor(), 2);
+  slowdown.SlowBy(1.5);
+  EXPECT_EQ(slowdown.factor(), 3);
+  const Clock::time_point begin = Clock::now();
+  slowdown.Begin();
+  const Clock::time_point computed = begin + std::chrono::milliseconds(2);
+  while (Clock::now() < computed) {
+  }
+  ASSERT_TRUE(slowdown.Stretch().ok());
+  EXPECT_GE(Clock::now() - begin, std::chrono::milliseconds(6));
+  slowdown.SlowBy(1);
+  EXPECT_EQ(slowdown.factor(), 2);
 }
 
 TEST(Slowdown, PeriodicAndPauseComeInTheirStepsAndAddUp) {

@@ -118,6 +118,19 @@ TEST_F(EmulatedModel, BucketsAreAnnouncedInTheirOrderWhenTheirShareOfTheTimeIsOv
   EXPECT_GT(score->count, 0);
 }
 
+TEST_F(EmulatedModel, TakesLongerOnceItIsSlowed) {
+  double factor = 1;
+  Emulate({absl::Milliseconds(4), absl::Milliseconds(4), {}, [&factor] { return factor; }});
+  factor = 5;
+  Clock::time_point begin = Clock::now();
+  ASSERT_TRUE(emulated_->Forward(batch_, Arena(weights_)).ok());
+  EXPECT_GE(MillisecondsSince(begin), 20);
+  begin = Clock::now();
+  const auto ready = [](const Bucket& bucket) { return absl::OkStatus(); };
+  ASSERT_TRUE(emulated_->Backward(Arena(weights_), Arena(gradients_), ready).ok());
+  EXPECT_GE(MillisecondsSince(begin) + 1e-3, 20);
+}
+
 TEST_F(EmulatedModel, GradientsAreThoseOfTheLotsRankInEveryStepWhoeverComputesIt) {
   Emulate({});
   // Batches 0 and 1 are lot 0, of rank 0 in step 0; 6 and 7 lot 3, of rank 0 in step 1.

@@ -115,6 +115,8 @@ class ParameterServerStrategy : public SyncStrategy {
     if (plan_.local_steps > 0) {
       RM_RETURN_IF_ERROR(
           link_.replica->ApplyAfter(link_.lot(step) * lot_samples_, step, gradients_));
+      // What it has made alone is lost with its own weights, and nobody makes it again.
+      if (link_.settled) link_.settled(step + 1);
       if (++local_steps_ < plan_.local_steps) {
         absl::MutexLock lock(&mutex_);
         step_actions_.clear();
@@ -153,7 +155,8 @@ class ParameterServerStrategy : public SyncStrategy {
     absl::MutexLock lock(&mutex_);
     const std::chrono::microseconds age(core_.recalled_age_us());
     // Versions of the replica's weights are 0 or more.
-    return MarkedModel{WeightsView::OnHost(arriving_, -1 - mark), Clock::now() - age};
+    const bool was_reached = age >= std::chrono::microseconds::zero();
+    return MarkedModel{WeightsView::OnHost(arriving_, -1 - mark), Clock::now() - age, was_reached};
   }
 
   absl::Status Keep(int64_t step) override {
@@ -387,7 +390,7 @@ class ParameterServerStrategy : public SyncStrategy {
   void Tell(const ExchangeTask& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     switch (task.kind) {
       case ExchangeTask::Kind::kBucket:
-        return core_.GradientReady(task.step, task.bucket, &actions_);
+        return core_.GradientReady(task.step, task.bucket, &actions_, task.lot);
       case ExchangeTask::Kind::kEndStep:
         return core_.StepEnds(task.step, &actions_);
       case ExchangeTask::Kind::kDrain:
@@ -413,10 +416,16 @@ class ParameterServerStrategy : public SyncStrategy {
       RM_RETURN_IF_ERROR(servers_.Finish(awaited));
       actions_.clear();
       first = 0;
-      absl::MutexLock lock(&mutex_);
-      servers_.Report(&core_, &actions_);
-      Apply(actions_);
-      is_over = core_.idle();
+      int64_t ended = 0;
+      {
+        absl::MutexLock lock(&mutex_);
+        servers_.Report(&core_, &actions_);
+        Apply(actions_);
+        is_over = core_.idle();
+        ended = core_.ended();
+      }
+      // What servers answer with has all that was pushed before, on all of them.
+      if (link_.settled && plan_.local_steps == 0) link_.settled(ended);
     }
     return absl::OkStatus();
   }

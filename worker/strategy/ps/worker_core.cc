@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/base/check.h"
+#include "common/config/describe.h"
 #include "common/scheme/registry.h"
 
 namespace ringmaster {
@@ -24,6 +25,7 @@ WorkerPlan WorkerPlanOf(const RunSpec& spec, int32_t rank, int32_t buckets) {
       !plan.answered && !traits.staleness_bound.has_value() && plan.local_steps == 0;
   plan.steps_in_flight_max = overlaps ? 2 : 1;
   plan.equal_steps = traits.work != Work::kClaimed;
+  plan.says_lots = PushesSayLots(spec);
   return plan;
 }
 
@@ -68,9 +70,10 @@ void WorkerCore::StepBegins(int64_t step, std::vector<WorkerAction>* actions) {
   LetStepBegin(actions);
 }
 
-void WorkerCore::GradientReady(int64_t step, int32_t bucket, std::vector<WorkerAction>* actions) {
+void WorkerCore::GradientReady(int64_t step, int32_t bucket, std::vector<WorkerAction>* actions,
+                               int64_t lot) {
   RM_CHECK(bucket >= 0 && bucket < plan_.buckets && plan_.local_steps == 0);
-  Add({Task::Kind::kBucket, step, bucket}, actions);
+  Add({Task::Kind::kBucket, step, bucket, lot}, actions);
 }
 
 void WorkerCore::StepEnds(int64_t step, std::vector<WorkerAction>* actions) {
@@ -181,6 +184,7 @@ void WorkerCore::Push(const Task& task, std::vector<WorkerAction>* actions) {
     note.read_version = read_[ended_ % 2][Index(server, task.bucket)];
     if (plan_.local_steps > 0) note.missing_steps = plan_.local_steps - ended_steps_;
     note.late = plan_.may_skip && task.step < note.read_version;
+    if (plan_.says_lots) note.lot = static_cast<int32_t>(task.lot);
     push.note = EncodePushNote(note);
     Send(server, push, actions);
   }

@@ -39,6 +39,8 @@ struct WorkerPlan {
   // Servers may make an update without this worker (backup workers): it goes on with the newest
   // step whose weights it has got.
   bool may_skip = false;
+  // Pushes of gradients say which lot these are of: servers drop what they have made updates of.
+  bool says_lots = false;
   // All workers make equal steps. If not, a drain waits for every worker's drain, so a worker asks
   // for weights even before its first step.
   bool equal_steps = true;
@@ -106,7 +108,9 @@ class WorkerCore {
   // followed by kLetStepBegin, at once or from a later call; no step or drain may be asked for in
   // between. A drain comes between StepEnds and the next StepBegins, and is followed by kDrained.
   void StepBegins(int64_t step, std::vector<WorkerAction>* actions);
-  void GradientReady(int64_t step, int32_t bucket, std::vector<WorkerAction>* actions);
+  // `lot`: that the gradient is of, where plan().says_lots.
+  void GradientReady(int64_t step, int32_t bucket, std::vector<WorkerAction>* actions,
+                     int64_t lot = 0);
   void StepEnds(int64_t step, std::vector<WorkerAction>* actions);
   void DrainAsked(std::vector<WorkerAction>* actions);
   // After the last drain, while the core is idle: asks every server for the copy of a mark, whose
@@ -131,7 +135,8 @@ class WorkerCore {
   // Steps that have ended since the last exchange was begun: their push is still to come.
   int32_t local_steps() const { return ended_steps_; }
   // How long before the answer that kRecalled is of, of the servers that answered, the last had
-  // passed the mark; as servers say it, in microseconds.
+  // passed the mark; as servers say it, in microseconds. Below 0: one of them has not and never
+  // will, since a worker is lost.
   int64_t recalled_age_us() const { return recalled_age_us_; }
   // How long servers kept the pulls parked whose weights the last kSwap has brought: of each pull
   // the longest.
@@ -150,6 +155,7 @@ class WorkerCore {
     Kind kind = Kind::kBucket;
     int64_t step = 0;  // kRecall: the mark
     int32_t bucket = 0;
+    int64_t lot = 0;
   };
   // Updates of each part that a set of weights contains.
   using Versions = std::vector<int64_t>;

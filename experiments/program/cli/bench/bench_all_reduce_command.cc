@@ -143,8 +143,11 @@ absl::Status JoinAllReduce(const AllReduceFlags& flags, uint64_t fingerprint) {
     DieWithParent();
     RM_ASSIGN_OR_RETURN(rank, ReadFromMpirun(LauncherNumber::kRank));
   }
-  const BenchSeat seat{rank.value_or(0), flags.bench.workers, coordinator,
-                       ReadEnvironment().token.value_or(""), fingerprint};
+  const BenchSeat seat{rank.value_or(0),
+                       flags.bench.workers,
+                       coordinator,
+                       {ReadEnvironment().token.value_or(""), nullptr},
+                       fingerprint};
   NameProcess({{Role::kWorker, seat.rank}});
   return Measure(flags, seat);
 }

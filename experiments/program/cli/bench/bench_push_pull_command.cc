@@ -1,6 +1,8 @@
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -10,11 +12,13 @@
 #include "common/build_stamp/build_stamp.h"
 #include "common/log/log.h"
 #include "common/machine/machine.h"
+#include "common/security/certificates.h"
 #include "experiments/program/cli/bench/bench_commands.h"
 #include "experiments/program/cli/bench/buffer_flags.h"
 #include "experiments/program/cli/signals.h"
 #include "experiments/program/run/launcher_environment.h"
 #include "experiments/program/run/placement.h"
+#include "experiments/program/run/run_arm.h"
 #include "experiments/proof/bench/bench_group.h"
 #include "experiments/proof/bench/bench_push_pull.h"
 #include "experiments/proof/bench/bench_push_pull_table.h"
@@ -30,6 +34,7 @@ constexpr char kFooter[] =
     "  ringmaster bench pushpull --placement colocated --transport shm,tcp   side by side, with "
     "the ratio\n"
     "  ringmaster bench pushpull --sizes 16MiB --bucket 4MiB --workers 4 --servers 1\n"
+    "  ringmaster bench pushpull --workers 1 --servers 1 --tls                 what TLS costs\n"
     "\n"
     "One process a worker and, unless they are co-located, one a server; the code is that of a "
     "training run's "
@@ -60,6 +65,7 @@ struct Flags {
   std::string sizes = "1MiB:64MiB";
   std::string bucket = "512KiB";
   bool json = false;
+  bool tls = false;
   // Of a process that the leading one started.
   int32_t rank = 0;
   std::string coordinator;
@@ -78,6 +84,7 @@ std::vector<std::string> ArgumentsOf(const Flags& flags, int64_t size_bytes) {
                                         "--wait",       bench.wait,
                                         "--iterations", absl::StrCat(bench.iterations),
                                         "--warm-up",    absl::StrCat(bench.warm_up)};
+  if (flags.tls) arguments.push_back("--tls");
   for (std::string& argument : BufferArguments(bench.buffers))
     arguments.push_back(std::move(argument));
   return arguments;
@@ -96,11 +103,25 @@ absl::Status Check(Flags* flags) {
     }
     flags->bench.bucket_bytes = bucket->front();
   }
+  for (const std::string& transport : flags->bench.transports) {
+    if (!flags->tls || transport == "tcp" || transport == "grpc") continue;
+    return absl::InvalidArgumentError(absl::StrCat("--tls: transport \"", transport,
+                                                   "\" has none within a host; use tcp or grpc"));
+  }
   return CheckPushPullBench(flags->bench, DescribeMachine().memory_bytes());
 }
 
-PushPullBench OfSize(const Flags& flags, int64_t size_bytes) {
+// What is measured: with --tls every transport a second time.
+PushPullBench Measured(const Flags& flags) {
   PushPullBench bench = flags.bench;
+  for (const std::string& transport : flags.bench.transports) {
+    if (flags.tls) bench.transports.push_back(absl::StrCat(transport, kTlsSuffix));
+  }
+  return bench;
+}
+
+PushPullBench OfSize(const Flags& flags, int64_t size_bytes) {
+  PushPullBench bench = Measured(flags);
   bench.sizes = {size_bytes};
   return bench;
 }
@@ -108,6 +129,30 @@ PushPullBench OfSize(const Flags& flags, int64_t size_bytes) {
 uint64_t FingerprintOf(const Flags& flags, int64_t size_bytes) {
   return Fingerprint64(absl::StrJoin(ArgumentsOf(flags, size_bytes), "\n"));
 }
+
+// Certificates for this program and the processes that it starts, gone with this object.
+class TemporaryCertificates {
+ public:
+  TemporaryCertificates() {
+    const auto made = MakeCertificates(CertificateOptions());
+    status_ = made.status();
+    folder_ =
+        absl::StrCat(std::filesystem::temp_directory_path().string(), "/ringmaster-", NewToken());
+    if (made.ok()) status_ = WriteCertificates(*made, folder_, /*replaces=*/false);
+    if (status_.ok()) SetTlsFolder(folder_);
+  }
+  ~TemporaryCertificates() {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder_, ignored);
+  }
+  TemporaryCertificates(const TemporaryCertificates&) = delete;
+  TemporaryCertificates& operator=(const TemporaryCertificates&) = delete;
+  const absl::Status& status() const { return status_; }
+
+ private:
+  std::string folder_;
+  absl::Status status_;
+};
 
 // The part of a process that another leads, which says what happened.
 absl::Status Join(const Flags& flags) {
@@ -118,7 +163,7 @@ absl::Status Join(const Flags& flags) {
   seat.nodes = PushPullNodes(bench);
   seat.ranks = static_cast<int32_t>(seat.nodes.size());
   RM_ASSIGN_OR_RETURN(seat.coordinator, HostPort::Parse(flags.coordinator));
-  seat.token = environment.token.value_or("");
+  seat.credentials.token = environment.token.value_or("");
   seat.fingerprint = FingerprintOf(flags, flags.bench.sizes.front());
   NameProcess(seat.nodes[seat.rank]);
   return RunPushPullProcess(bench, seat, [](const PushPullResult&) {});
@@ -128,8 +173,11 @@ absl::Status Join(const Flags& flags) {
 absl::Status Lead(const Flags& flags) {
   const Machine machine = DescribeMachine();
   const std::string commit = GetBuildStamp().commit();
+  const PushPullBench measured = Measured(flags);
+  const TemporaryCertificates certificates;
+  if (flags.tls) RM_RETURN_IF_ERROR(certificates.status());
   std::vector<PushPullResult> results;
-  if (!flags.json) std::fputs(PushPullTableHead(flags.bench, machine, commit).c_str(), stdout);
+  if (!flags.json) std::fputs(PushPullTableHead(measured, machine, commit).c_str(), stdout);
   for (const int64_t size_bytes : flags.bench.sizes) {
     const PushPullBench bench = OfSize(flags, size_bytes);
     BenchLaunch launch;
@@ -142,12 +190,11 @@ absl::Status Lead(const Flags& flags) {
     RM_RETURN_IF_ERROR(LeadBench(
         launch, [&](const BenchSeat& seat) { return RunPushPullProcess(bench, seat, sink); }));
     if (flags.json) continue;
-    std::fputs(PushPullTableRows(flags.bench, results.back()).c_str(), stdout);
+    std::fputs(PushPullTableRows(measured, results.back()).c_str(), stdout);
     std::fflush(stdout);
   }
-  std::printf("%s", flags.json
-                        ? (PushPullJson(flags.bench, results, machine, commit) + "\n").c_str()
-                        : PushPullTableNote(flags.bench).c_str());
+  std::printf("%s", flags.json ? (PushPullJson(measured, results, machine, commit) + "\n").c_str()
+                               : PushPullTableNote(measured).c_str());
   return absl::OkStatus();
 }
 
@@ -206,6 +253,8 @@ void DeclarePushPullBench(Command bench, Action* action) {
       .Between(1, 1000000)
       .ShowDefault();
   DeclareBuffers(command, &flags->bench.buffers);
+  command.AddFlag("--tls", &flags->tls,
+                  "measure each transport by TLS too, with certificates made for it");
   command.AddFlag("--json", &flags->json,
                   "one JSON object on standard output instead of the table");
   command.AddOption("--rank", &flags->rank, "").Hidden();

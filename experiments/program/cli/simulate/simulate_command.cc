@@ -153,7 +153,7 @@ absl::Status WriteSizes(const KeptSizes& sizes, const std::string& file) {
 // Those of the arms, all checked.
 absl::StatusOr<Simulations> SimulationsOf(const SimulateFlags& flags) {
   RM_RETURN_IF_ERROR(Annotate(CheckColumns(flags.columns), "--columns"));
-  RM_ASSIGN_OR_RETURN(RunSpec base, LoadBase(flags.spec_file, flags.spec));
+  RM_ASSIGN_OR_RETURN(RunSpec base, LoadBase(flags.spec_file, flags.out, flags.spec));
   TrainingSpec* training = base.mutable_training();
   if (!flags.learns && !training->has_steps() && !training->has_epochs()) {
     training->set_steps(kStepsWhenNobodySays);

@@ -10,15 +10,17 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
+#include "common/config/load.h"
 #include "common/log/log.h"
 #include "common/machine/machine.h"
 #include "experiments/program/cli/commands.h"
-#include "experiments/program/cli/link_measurement.h"
+#include "experiments/program/cli/predict/link_measurement.h"
 #include "experiments/program/cli/signals.h"
 #include "experiments/program/cli/sweep/sweep_file.h"
 #include "experiments/program/cli/sweep/sweep_watcher.h"
 #include "experiments/program/cli/terminal.h"
 #include "experiments/program/cli/weights_file.h"
+#include "experiments/program/run/launcher_environment.h"
 #include "experiments/program/store/store.h"
 #include "experiments/study/predict/calibrate.h"
 #include "experiments/study/results/summary.h"
@@ -54,6 +56,7 @@ constexpr char kSweepFooter[] =
     "interrupted.";
 
 struct SweepFlags {
+  std::string tls_folder;  // empty: none is named
   std::string file;
   std::string out = "ringmaster-out";
   bool dry_run = false;
@@ -169,8 +172,14 @@ std::vector<RunSpec> SpecsOf(const SweepPlan& plan) {
 }
 
 // What --dry-run shows, without a step of training.
+absl::StatusOr<LoadedSweep> Load(const SweepFlags& flags) {
+  RM_ASSIGN_OR_RETURN(LoadedSweep sweep, LoadSweep(flags.file));
+  RM_RETURN_IF_ERROR(CheckOutputsWithin(sweep.spec.base(), flags.out));
+  return sweep;
+}
+
 int ShowPlan(const SweepFlags& flags) {
-  const absl::StatusOr<LoadedSweep> sweep = LoadSweep(flags.file);
+  const absl::StatusOr<LoadedSweep> sweep = Load(flags);
   if (!sweep.ok()) {
     Log(LogLevel::kError, sweep.status().message());
     return kExitUserError;
@@ -234,11 +243,12 @@ int ShowWhatIsLeft(const SweepFlags& flags, LoadedSweep* sweep) {
 }
 
 int Sweep(const SweepFlags& flags) {
+  if (!flags.tls_folder.empty()) SetTlsFolder(flags.tls_folder);
   const auto fail = [](const absl::Status& status, int code) {
     Log(LogLevel::kError, status.message());
     return code;
   };
-  absl::StatusOr<LoadedSweep> sweep = LoadSweep(flags.file);
+  absl::StatusOr<LoadedSweep> sweep = Load(flags);
   if (!sweep.ok()) return fail(sweep.status(), kExitUserError);
   const SweepPlan& plan = sweep->plan;
   if (flags.predict && sweep->spec.has_simulate()) {
@@ -277,6 +287,11 @@ void DeclareSweep(Command program, Action* action) {
       "--dry-run", &flags->dry_run,
       "show the cells and how long they will take: trains a few steps to estimate, unless runs are "
       "stored, and keeps nothing");
+  command
+      .AddOption("--tls", &flags->tls_folder,
+                 "folder of certificates, where the file says transport { security: \"tls\" } "
+                 "[RINGMASTER_TLS_DIR]")
+      .Takes("DIR");
   command.AddFlag("--retry-failed", &flags->retry_failed, "run again what failed before");
   command.AddFlag("--predict", &flags->predict,
                   "say before each run what its step will take, as `ringmaster predict` does, "

@@ -44,6 +44,20 @@ TEST(DescribeWorker, BarriersPausesAndTheEndAreStates) {
   EXPECT_EQ(DescribeWorker(sight).state(), NodeActivity::DONE);
 }
 
+TEST(DescribeWorker, WhoAwaitsLotsWaitsForItsOwnExchangeFirst) {
+  WorkerProgress progress;
+  progress.phase = "load";
+  progress.awaits_lots = true;
+  WorkerSight sight{3, &progress, {5, {From({Role::kServer, 1}, MessageKind::kWeights, 7)}}};
+  EXPECT_EQ(DescribeWorker(sight).state(), NodeActivity::WAITS);
+  // What makes batches ahead asks for it, and the step goes on.
+  progress.phase = "forward";
+  EXPECT_EQ(DescribeWorker(sight).state(), NodeActivity::PAUSED);
+  progress.phase = "load";
+  sight.exchange.awaited.clear();
+  EXPECT_EQ(DescribeWorker(sight).state(), NodeActivity::PAUSED);
+}
+
 TEST(DescribeWorker, WhatMovesIsTheStepThreadAndTheExchange) {
   WorkerProgress progress;
   WorkerSight sight{0, &progress, {5, {}}};

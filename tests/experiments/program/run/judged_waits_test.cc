@@ -37,7 +37,7 @@ class Rank {
     join.set_kernel_target("cpu");
     join.add_nodes()->set_index(rank_);
     auto client = ControlClient::Attend(
-        endpoint, join, MonotonicNow() + Patience(30),
+        endpoint, JobCredentials(), join, MonotonicNow() + Patience(30),
         [this](const absl::Status& why) { group_.fabrics[rank_]->Abort(why); },
         [this] { return Beat(); }, kBeat);
     if (client.ok()) client_ = *std::move(client);

@@ -14,6 +14,8 @@ namespace {
 class CountingClient : public ControlClient {
  public:
   const Welcome& welcome() const override { return welcome_; }
+  int32_t epoch() override { return 0; }
+  absl::StatusOr<bool> AwaitFormation(const Ready&) override { return true; }
   absl::Status Barrier(absl::string_view name) override {
     absl::MutexLock lock(&mutex_);
     arrived_.emplace_back(name);
@@ -22,6 +24,8 @@ class CountingClient : public ControlClient {
   void AskForLots(int32_t rank, int32_t count) override {}
   absl::StatusOr<LotClaim> AwaitLots(int32_t rank) override { return LotClaim{rank, 0, 0}; }
   void ForgetLots(int32_t rank) override {}
+  void SettleLots(int32_t rank, int64_t count) override {}
+  std::vector<int32_t> LostWorkers() override { return {}; }
   void Fail(const absl::Status& why) override {}
   absl::Status Finish(const ProcessReport& report) override { return absl::OkStatus(); }
   absl::Status status() override { return absl::OkStatus(); }

@@ -12,108 +12,21 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/random.h"
-#include "common/config/arms.h"
-#include "common/config/resolve.h"
 #include "common/control/dealing.h"
 #include "common/scheme/registry.h"
 #include "experiments/program/run/placement.h"
-#include "experiments/study/predict/all_reduce_plan.h"
 #include "experiments/study/simulate/learning_nodes.h"
 #include "gtest/gtest.h"
 #include "tests/common/control/core_run.h"
+#include "tests/experiments/study/predict/seeded_setting.h"
 #include "tests/experiments/study/predict/test_gradients.h"
-#include "tests/support/arms.h"
 #include "tests/worker/strategy/strategy_group.h"
 
 namespace ringmaster {
 namespace {
 
 constexpr uint64_t kSeeds = 1000;
-constexpr int64_t kSteps = 6;
-constexpr int64_t kElements = 187;
-constexpr int64_t kBucketElements = 17;  // 11 buckets: more than may be in flight
-constexpr double kMillisecond = 1e-3;
 constexpr double kSecondsMax = 60;  // of a run's own time; who waits for longer waits for ever
-
-// What decides the weights at the end.
-struct Setting {
-  std::string arm;
-  int32_t workers;
-  int32_t servers;              // dedicated ones; 0: as the arm has it
-  bool without_lambda = false;  // delays are compensated, by nothing
-  std::string down = {};        // codec of the weights' way down; empty: none
-
-  std::string name() const { return absl::StrCat(arm, " N=", workers, " K=", servers, " ", down); }
-};
-
-std::vector<Setting> Settings() {
-  std::vector<Setting> settings;
-  const auto has_dedicated_servers = [](const ArmUnderTest& arm) {
-    return Exchanges(arm) && arm.traits.servers > 0 && !arm.traits.servers_beside_workers;
-  };
-  const auto has_none = [&](const ArmUnderTest& arm) {
-    return Exchanges(arm) && !has_dedicated_servers(arm);
-  };
-  for (const std::string& arm : ArmsThat(has_none)) {
-    for (const int32_t workers : {2, 3, 5}) settings.push_back({arm, workers, 0});
-  }
-  for (const std::string& arm : ArmsThat(has_dedicated_servers)) {
-    for (const int32_t servers : {1, 2}) {
-      for (const int32_t workers : {2, 4}) settings.push_back({arm, workers, servers});
-    }
-  }
-  for (const char* down : {"topk", "qsgd"}) {
-    settings.push_back({"ps", 4, 2, false, down});
-    settings.push_back({"ps-sharded", 3, 0, false, down});
-    settings.push_back({"async", 4, 2, false, down});
-  }
-  return settings;
-}
-
-RunSpec SpecOf(const Setting& setting) {
-  RunSpec base;
-  base.mutable_training()->set_workers(setting.workers);
-  base.mutable_training()->set_steps(kSteps);
-  base.mutable_training()->set_warmup_steps(0);
-  base.mutable_optimizer()->set_learning_rate(0.1);
-  base.mutable_limits()->set_wait_seconds(60);
-  if (setting.servers > 0)
-    base.mutable_strategy()->mutable_parameter_server()->set_servers(setting.servers);
-  RunSpec arm = *MakeArm(setting.arm, base);
-  if (!setting.down.empty()) {
-    CodecSpec* const down =
-        arm.mutable_strategy()->mutable_parameter_server()->mutable_down_codec();
-    down->set_name(setting.down);
-    if (setting.down == "topk") down->set_density(0.3);
-  }
-  RunSpec spec = *Resolve(std::move(arm), {});
-  ExchangeOften(&spec);
-  if (setting.without_lambda) {
-    spec.mutable_strategy()->mutable_parameter_server()->mutable_delay_compensation()->set_lambda(
-        0);
-  }
-  if (setting.servers > 0 && spec.strategy().has_elastic()) {
-    spec.mutable_strategy()->mutable_elastic()->set_servers(setting.servers);
-    spec.mutable_strategy()->mutable_elastic()->set_period(3);
-  }
-  // so that matrices of 4 by 4 shrink
-  if (CodecTraitsOf(spec.codec())->in_rounds) spec.mutable_codec()->set_rank(1);
-  if (TraitsOf(spec).updates == Updates::kTogether) {
-    spec.mutable_optimizer()->set_name("momentum");
-    spec.mutable_optimizer()->set_momentum(0.9);
-  } else if (TraitsOf(spec).staleness_bound.has_value()) {
-    // so that some wait
-    spec.mutable_strategy()->mutable_parameter_server()->set_staleness_bound(1);
-  }
-  return spec;
-}
-
-std::vector<float> InitialWeights() {
-  Random random(1);
-  std::vector<float> weights(kElements);
-  for (float& weight : weights) weight = random.Normal();
-  return weights;
-}
 
 // Noise of rank and step, and a pull to 0 that makes wrong weights felt in all later steps.
 GradientOfWeights GradientFor(int32_t workers) {
@@ -128,14 +41,14 @@ GradientOfWeights GradientFor(int32_t workers) {
 
 // The weights of every rank after the real strategies and servers have run on threads.
 std::vector<std::vector<float>> RunOnThreads(const Setting& setting) {
-  StrategyGroup group(SpecOf(setting), InitialWeights(), kBucketElements);
+  StrategyGroup group(SpecOf(setting), SeededWeights(), kSeededBucketElements);
   const GradientOfWeights gradient = GradientFor(setting.workers);
   const absl::Status status = group.Run([&](GroupWorker& worker) {
     const auto source = [&](int32_t rank, int64_t step, const Bucket& bucket,
                             absl::Span<float> out) {
       gradient(rank, step, worker.front(), bucket, out);
     };
-    const absl::Status stepped = worker.Steps(0, kSteps, source);
+    const absl::Status stepped = worker.Steps(0, kSeededSteps, source);
     return stepped.ok() ? worker.strategy().Drain() : stepped;
   });
   EXPECT_TRUE(status.ok()) << setting.name() << ": " << status;
@@ -165,15 +78,15 @@ class SeededRun {
              [](const absl::Status& why) { ADD_FAILURE() << why; }},
         control_(RulesOf(static_cast<int32_t>(processes_.size()))),
         states_(processes_.size()) {
-    DrawCosts();
+    costs_ = DrawCosts(spec_, layout_, static_cast<int32_t>(processes_.size()), &random_);
     for (int32_t rank = 0; rank < setting.workers; ++rank) {
-      workers_.push_back(*LearningWorker::Create(run_, InitialWeights(), rank));
+      workers_.push_back(*LearningWorker::Create(run_, SeededWeights(), rank));
       data_.steps.push_back(workers_.back().get());
       data_.ranks.push_back(workers_.back().get());
       data_.workers.push_back(workers_.back().get());
     }
     for (int32_t index = 0; index < traits_.servers; ++index) {
-      servers_.push_back(*LearningServer::Create(run_, InitialWeights(), index));
+      servers_.push_back(*LearningServer::Create(run_, SeededWeights(), index));
       data_.servers.push_back(servers_.back().get());
       data_.parts.push_back(servers_.back()->parts());
     }
@@ -210,19 +123,19 @@ class SeededRun {
       const size_t steps = cluster_->thread(rank).steps().size();
       all_steps += steps;
       if (traits_.backup_workers > 0) {
-        EXPECT_LE(steps, static_cast<size_t>(kSteps));
+        EXPECT_LE(steps, static_cast<size_t>(kSeededSteps));
       } else if (traits_.work == Work::kDealt) {
-        EXPECT_EQ(steps, static_cast<size_t>(kSteps));
+        EXPECT_EQ(steps, static_cast<size_t>(kSeededSteps));
       }
     }
     if (traits_.backup_workers == 0) {
-      EXPECT_EQ(all_steps, static_cast<size_t>(kSteps * setting_.workers));
+      EXPECT_EQ(all_steps, static_cast<size_t>(kSeededSteps * setting_.workers));
     }
     for (int32_t index = 0; index < traits_.servers; ++index) {
       const ServerCore& core = cluster_->server(index).core();
       EXPECT_TRUE(core.finished()) << "server/" << index;
       const int64_t updates =
-          kSteps * (traits_.updates == Updates::kTogether ? 1 : setting_.workers);
+          kSeededSteps * (traits_.updates == Updates::kTogether ? 1 : setting_.workers);
       for (int32_t part = 0; part < static_cast<int32_t>(layout_.buckets().size()); ++part)
         EXPECT_EQ(core.shard().progress(part), updates) << "server/" << index;
     }
@@ -247,38 +160,6 @@ class SeededRun {
   // Soon, with a delay of its own, as all that goes to the coordinator and comes from it.
   void Later(EventQueue::Action action) {
     cluster_->queue().After(Draw(2 * kMillisecond), std::move(action));
-  }
-
-  void DrawCosts() {
-    const size_t processes = processes_.size();
-    NetworkPlan& network = costs_.network.plan;
-    network.seed = random_.Below(1 << 30);
-    for (size_t process = 0; process < processes; ++process) {
-      network.egress.push_back(1e-5 + random_.Uniform() *
-                                          1e-3);  // 10 kB to 1 MB a second: some ms for a bucket
-      network.ingress.push_back(1e-5 + random_.Uniform() * 1e-3);
-    }
-    for (size_t pair = 0; pair < processes * processes; ++pair) {
-      const auto latency = static_cast<Nanoseconds>(random_.Below(1'000'000));
-      const auto jitter = static_cast<Nanoseconds>(random_.Below(2'000'000));
-      network.links[{pair / processes, pair % processes}] = {kUnlimitedRate, latency, jitter};
-    }
-    if (random_.Below(2) == 0) {
-      costs_.codec = {Draw(1e-5), Draw(1e-5), Draw(1e-5), {}};
-      costs_.compute.update = Draw(kMillisecond);
-    }
-    costs_.codec.rounds = RoundsOf(spec_, layout_);
-    costs_.compute.load = Draw(kMillisecond);
-    costs_.compute.compute = Draw(3 * kMillisecond);
-    for (size_t bucket = 0; bucket < layout_.buckets().size(); ++bucket) {
-      costs_.compute.bucket_ready.push_back(random_.Uniform());
-    }
-    std::sort(costs_.compute.bucket_ready.begin(), costs_.compute.bucket_ready.end());
-    const uint64_t seed = random_.Below(1 << 30);
-    costs_.delay = [seed](int32_t rank, int64_t step) {
-      Random random(MixSeed(MixSeed(seed, rank), step));
-      return random.Below(4) == 0 ? random.Uniform() * 20 * kMillisecond : 0;
-    };
   }
 
   // The weights that a step reads hold the updates that they must hold, and none of the future.
@@ -386,7 +267,7 @@ class SeededRun {
       if (traits_.work == Work::kClaimed) {
         cluster_->thread(node.index).RunClaimed(&dealer_, drain);
       } else {
-        cluster_->thread(node.index).Run(kSteps, drain);
+        cluster_->thread(node.index).Run(kSeededSteps, drain);
       }
     }
   }
@@ -410,8 +291,8 @@ class SeededRun {
   const Setting setting_;
   const RunSpec spec_;
   const SchemeTraits traits_;
-  ClaimDealer dealer_{{0, int64_t{kSteps} * setting_.workers, setting_.workers}};
-  const ParamLayout layout_ = GroupLayout(spec_, kElements, kBucketElements);
+  ClaimDealer dealer_{{0, int64_t{kSeededSteps} * setting_.workers, setting_.workers}};
+  const ParamLayout layout_ = GroupLayout(spec_, kSeededElements, kSeededBucketElements);
   Random random_;
   const std::vector<std::vector<NodeId>> processes_;
   TestGradients gradients_;
@@ -432,7 +313,7 @@ class SeededRun {
 
 // On threads the order of messages differs from run to run; here it does by the seed.
 TEST(Cluster, SynchronousArmsHaveTheBitsOfRealOnesUnderEverySeed) {
-  const std::vector<Setting> settings = Settings();
+  const std::vector<Setting> settings = SeededSettings();
   std::map<std::string, std::vector<std::vector<float>>> known;
   int64_t failed = 0;
   int64_t compared = 0;

@@ -67,6 +67,28 @@ TEST(Comparisons, ARunThatFailedBeforeItReadAnythingIsOfTheLastCellOfItsSpec) {
   EXPECT_EQ(CellOf(comparisons.all[1], "ring").failed.size(), 1u);
 }
 
+TEST(Comparisons, RunsWithFaultsAreNoTrialsOfThoseWithout) {
+  std::vector<RunRecord> records = Runs(2, {1}) + Runs(2, {1});
+  const size_t arms = records.size() / 2;
+  for (size_t i = arms; i < records.size(); ++i) {
+    // Asked for in another order, and of an arm that has no such process.
+    for (const char* fault : {"server:0@step=5 kill", "worker:1@step=9 slow 2"})
+      records[i].add_faults()->set_fault(fault);
+    if (i == arms) records[i].mutable_faults()->SwapElements(0, 1);
+  }
+  const Comparisons comparisons = GroupRecords(records);
+  ASSERT_EQ(comparisons.all.size(), 2u);
+  EXPECT_THAT(comparisons.differing, ElementsAre("faults"));
+  for (const Comparison& comparison : comparisons.all) {
+    EXPECT_EQ(comparison.cells.size(), arms);
+    for (const ReportCell& cell : comparison.cells) EXPECT_EQ(cell.trials.size(), 1u);
+  }
+  records.resize(arms);
+  records.push_back(RunOf(records.back().spec(), 1));
+  records.back().add_losses();
+  EXPECT_EQ(GroupRecords(records).all.size(), 2u) << "a process was lost unasked";
+}
+
 TEST(Comparisons, OneMachineUnderTwoNamesIsOneAndItsTrialsPool) {
   auto records = Runs(2, {1, 1});
   for (size_t i = 0; i < records.size(); ++i) {

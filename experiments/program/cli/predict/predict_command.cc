@@ -15,7 +15,7 @@
 #include "common/machine/conditions.h"
 #include "experiments/program/cli/arm_specs.h"
 #include "experiments/program/cli/commands.h"
-#include "experiments/program/cli/link_measurement.h"
+#include "experiments/program/cli/predict/link_measurement.h"
 #include "experiments/program/cli/outcome.h"
 #include "experiments/program/cli/outputs.h"
 #include "experiments/program/cli/signals.h"
@@ -73,7 +73,7 @@ struct PredictFlags {
 
 // What is to be predicted. Without words about it training is short, and scored once.
 absl::StatusOr<std::vector<RunSpec>> SpecsOf(const PredictFlags& flags) {
-  RM_ASSIGN_OR_RETURN(RunSpec base, LoadBase(flags.spec_file, flags.spec));
+  RM_ASSIGN_OR_RETURN(RunSpec base, LoadBase(flags.spec_file, flags.out, flags.spec));
   if (base.has_evaluation()) {
     return absl::InvalidArgumentError(
         "evaluation: a run that only evaluates has no steps to predict; leave it out");

@@ -1,4 +1,4 @@
-#include "experiments/program/cli/link_measurement.h"
+#include "experiments/program/cli/predict/link_measurement.h"
 
 #include "common/base/fingerprint.h"
 #include "common/base/status_macros.h"
@@ -59,7 +59,7 @@ absl::Status JoinLinkMeasurement(const std::string& text, int32_t rank,
   seat.rank = rank;
   seat.ranks = link.training().workers();
   RM_ASSIGN_OR_RETURN(seat.coordinator, HostPort::Parse(coordinator));
-  seat.token = environment.token.value_or("");
+  seat.credentials.token = environment.token.value_or("");
   seat.fingerprint = Fingerprint64(text);
   NameProcess({{Role::kWorker, rank}});
   return RunLinkRank(BenchOf(link), seat, [](const std::vector<LinkTimes>&) {});
