@@ -286,25 +286,26 @@ int TlsStream::OnReceive(bio_st* bio, char* data, int size) ABSL_NO_THREAD_SAFET
   return static_cast<TlsStream*>(BIO_get_data(bio))->Receive(bio, data, size);
 }
 
+int64_t TlsStream::FromSocket(bio_st* bio, char* to, size_t room) {
+  ssize_t count;
+  do {
+    count = from_socket_ ? recv(fd_, to, room, MSG_DONTWAIT) : -1;
+    if (!from_socket_) errno = EAGAIN;
+  } while (count < 0 && errno == EINTR);
+  if (count == 0) is_closed_ = true;
+  if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+    BIO_set_retry_read(bio);
+  } else if (count < 0) {
+    socket_error_ = errno;
+  }
+  return count;
+}
+
 int TlsStream::Receive(bio_st* bio, char* data, int size) {
   BIO_clear_retry_flags(bio);
-  const auto receive = [&](char* to, size_t room) {
-    ssize_t count;
-    do {
-      count = from_socket_ ? recv(fd_, to, room, MSG_DONTWAIT) : -1;
-      if (!from_socket_) errno = EAGAIN;
-    } while (count < 0 && errno == EINTR);
-    if (count == 0) is_closed_ = true;
-    if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-      BIO_set_retry_read(bio);
-    } else if (count < 0) {
-      socket_error_ = errno;
-    }
-    return count;
-  };
-  if (input_.empty()) return static_cast<int>(receive(data, static_cast<size_t>(size)));
+  if (input_.empty()) return static_cast<int>(FromSocket(bio, data, static_cast<size_t>(size)));
   if (input_begin_ == input_end_) {
-    const ssize_t count = receive(input_.data(), input_.size());
+    const int64_t count = FromSocket(bio, input_.data(), input_.size());
     if (count <= 0) return static_cast<int>(count);
     input_begin_ = 0;
     input_end_ = static_cast<size_t>(count);

@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -79,6 +80,8 @@ class TlsStream {
   static long OnControl(bio_st* bio, int command, long number, void* pointer);
   friend struct TlsBio;
 
+  // What the socket has, at most `room` bytes; 0: it is closed; below 0: nothing now, or an error.
+  int64_t FromSocket(bio_st* bio, char* to, size_t room) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   int Receive(bio_st* bio, char* data, int size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   int FlushLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool has_output() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {

@@ -306,6 +306,17 @@ std::string Batches(const SchemeTraits& traits) {
              : "Every worker has its fixed share of the global batch, so all make equal steps.";
 }
 
+// What may follow when a worker is lost.
+std::string AfterALoss(const SchemeTraits& traits) {
+  if (traits.may_continue)
+    return "A worker that is lost ends the run, or the others go on where they are.";
+  if (traits.may_reform) {
+    return "A worker that is lost ends the run, or the others form a group anew and make the step "
+           "again.";
+  }
+  return "A worker that is lost ends the run.";
+}
+
 }  // namespace
 
 int64_t StalenessMax(int64_t bound, int32_t workers) { return (workers - 1) * (2 * bound + 1); }
@@ -324,6 +335,7 @@ std::vector<Fact> SchemeFacts(const SchemeTraits& traits, const ParamLayout& lay
       {"momentum", Momentum(traits)},
       {"clipping", Clip(traits)},
       {"batches", Batches(traits)},
+      {"a loss", AfterALoss(traits)},
   };
 }
 

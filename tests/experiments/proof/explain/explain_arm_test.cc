@@ -150,8 +150,9 @@ TEST(ExplainArm, TellsOfEveryArmWhatADecisionAboutItNeeds) {
     const auto story = ExplainArm(spec, LayoutOf(spec));
     ASSERT_TRUE(story.ok()) << name << ": " << story.status();
     EXPECT_GE(story->scenes.size(), 2u) << name;
-    for (const char* fact : {"bytes", "update", "exchanged", "waits", "weights", "model",
-                             "staleness", "memory", "rate", "momentum", "clipping", "batches"})
+    for (const char* fact :
+         {"bytes", "update", "exchanged", "waits", "weights", "model", "staleness", "memory",
+          "rate", "momentum", "clipping", "batches", "a loss"})
       EXPECT_NE(TextOf(story->facts, fact), "") << name << " " << fact;
     const std::string text = StoryText(*story, 100);
     for (const Fact& fact : story->facts) EXPECT_THAT(text, HasSubstr(fact.name)) << name;
@@ -207,8 +208,8 @@ TEST(SchemeFacts, ChangeWithEveryTrait) {
                                 updates, bound, delay, updated, backups, local_steps, attraction,
                                 compensates, weights_encoded, work, yardstick, exchanges,
                                 collective, group_size, engine, in_rounds, exchanged, every,
-                                synchronous, gossip, averages, arenas, server_arenas] =
-      SchemeTraits();
+                                synchronous, gossip, continues, reforms, averages, arenas,
+                                server_arenas] = SchemeTraits();
   using T = SchemeTraits;
   const T sum = TraitsWhere([](const T& t) { return !t.collective.empty(); });
   const T server = TraitsWhere([](const T& t) { return t.servers == 1 && t.processes > 4; });
@@ -243,6 +244,8 @@ TEST(SchemeFacts, ChangeWithEveryTrait) {
       {"exchanged", alone, [](T* t) { t->exchanged = Exchanged::kWeightsAhead; }},
       {"exchange_every", alone, [](T* t) { t->exchange_every = 3; }},
       {"synchronous_steps", alone, [](T* t) { t->synchronous_steps = 3; }},
+      {"may_continue", claimed, [](T* t) { t->may_continue = !t->may_continue; }},
+      {"may_reform", sum, [](T* t) { t->may_reform = !t->may_reform; }},
       {"gossip", neighbours, [](T* t) { t->gossip = GossipGraph::kOnePeerExponential; }},
       {"marks_are_averages", neighbours, [](T* t) { t->marks_are_averages = false; }},
       {"exchange_arenas", alone, [](T* t) { t->exchange_arenas = 5; }},
