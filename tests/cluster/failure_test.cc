@@ -178,7 +178,7 @@ INSTANTIATE_TEST_SUITE_P(
                 {"--coordinator", "HOST:PORT"}},
         Mistake{"OpenCoordinatorWithoutToken",
                 {"node", "--arm", "ring", "--data", "synthetic", "--steps", "1", "--rank", "0",
-                 "--world-size", "2", "--coordinator", "0.0.0.0:1"},
+                 "--world-size", "2", "--coordinator", "0.0.0.0:1", "--insecure"},
                 {"loopback", "RINGMASTER_TOKEN"}},
         Mistake{"CodecWithNothingToSend",
                 {"run", "tests/cluster/solo_topk.textproto"},

@@ -70,7 +70,7 @@ TEST(SecuredRun, AFolderThatIsMissingAndAFlagThatIsMissingAreNamed) {
   const Finished nowhere =
       RunProgram(SmallRun("compare", {"--arms", "ring", "--steps", "5", "--set",
                                       "transport.security=tls", "--out", NewFolder("out")}));
-  EXPECT_EQ(nowhere.exit_code, 1);
+  EXPECT_EQ(nowhere.exit_code, 2);
   EXPECT_THAT(nowhere.out + nowhere.err, HasSubstr("--tls DIR"));
   const Finished open = RunProgram(Rank(0, "0.0.0.0:0", {}), {"RINGMASTER_TOKEN=secret"});
   EXPECT_EQ(open.exit_code, 2);
