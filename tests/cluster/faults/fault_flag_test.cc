@@ -58,7 +58,8 @@ TEST(FaultFlag, AKillIsNamedInEveryArmThatHasTheWorkerAndTheOthersAreSaid) {
                     HasSubstr("arms ran one after the other: --fault")));
   const json records = RecordsOf(out);
   EXPECT_EQ(records["single"]["status"], "ok");
-  EXPECT_FALSE(records["single"].contains("faults"));
+  EXPECT_EQ(records["single"]["faults"][0]["failure"], "the arm has no such process");
+  EXPECT_TRUE(records["single"]["faults"][0].value("seconds", json()).is_null());
   EXPECT_THAT(records["ring"]["status"].get<std::string>(),
               AllOf(HasSubstr("worker/1"), HasSubstr("signal 9 (Killed)"), HasSubstr("step=")));
   EXPECT_EQ(records["ring"]["faults"][0]["fault"], "worker:1@step=20 kill");
