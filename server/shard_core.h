@@ -188,6 +188,8 @@ class ShardCore {
   }
   // Updates applied to each part.
   absl::Span<const int64_t> versions() const { return versions_; }
+  // How many updates every part has; absent: some have more than others.
+  std::optional<int64_t> step() const;
   // histogram[s]: contributions applied with staleness s (updates of the same part between read and
   // apply).
   absl::Span<const int64_t> staleness_histogram() const { return staleness_histogram_; }

@@ -293,16 +293,10 @@ void ShardService::TakeMarks(KeptMarks marks) {
 // step that begins with it.
 absl::Status ShardService::KeepStep() {
   if (kept_steps_ == nullptr) return absl::OkStatus();
-  const absl::Span<const int64_t> versions = core_.shard().versions();
-  const int64_t step = versions.front();
-  const std::vector<int64_t> kept = kept_steps_->steps();
-  if (!kept.empty() && kept.back() >= step) return absl::OkStatus();
-  if (std::any_of(versions.begin(), versions.end(),
-                  [step](int64_t version) { return version != step; })) {
-    return absl::OkStatus();
-  }
+  const std::optional<int64_t> step = core_.shard().step();
+  if (!step.has_value() || kept_steps_->Has(*step)) return absl::OkStatus();
   RM_ASSIGN_OR_RETURN(State state, Give());
-  kept_steps_->Keep(step, std::move(state));
+  kept_steps_->Keep(*step, std::move(state));
   return absl::OkStatus();
 }
 

@@ -41,6 +41,13 @@ absl::StatusOr<State> ShardCore::Give() const {
   return state;
 }
 
+std::optional<int64_t> ShardCore::step() const {
+  const int64_t step = versions_.front();
+  const bool is_whole = std::all_of(versions_.begin(), versions_.end(),
+                                    [step](int64_t version) { return version == step; });
+  return is_whole ? std::optional<int64_t>(step) : std::nullopt;
+}
+
 State ShardCore::GiveSent() const {
   std::vector<float> weights;
   std::vector<int64_t> versions;

@@ -48,6 +48,7 @@ CollectiveExecutor::CollectiveExecutor(Transport& transport, Group group,
       barrier_(CreateBinomialTree()),
       core_(group_.ranks(), options.limits),
       flights_(options.limits.in_flight_max),
+      lost_(group_.ranks()),
       ids_(1, 0),
       refs_(1) {
   gather_.plan = MakeGatherPlan(rank_, ranks());
@@ -89,6 +90,7 @@ absl::StatusOr<CollectiveExecutor::Ticket> CollectiveExecutor::Launch(const Work
   Flight& flight = flights_[started.flight];
   flight.work = work;
   flight.lendings.assign(work.plan->plan.ops.size(), {});
+  if (options_.outlives_ranks) flight.arrivals.assign(work.plan->plan.ops.size(), {});
   if (static_cast<int64_t>(flight.scratch.size()) < work.plan->plan.scratch_bytes) {
     flight.scratch.resize(work.plan->plan.scratch_bytes);
   }
@@ -226,6 +228,10 @@ Incoming CollectiveExecutor::IncomingOf(OpRef ref) {
   const Tag tag = TagOf(ref);
   const absl::Span<std::byte> target = TargetOf(ref);
   if (op.kind == PlanOp::Kind::kGatherReceive) return {peer, tag, target, &flight.sizes[op.peer]};
+  if (options_.outlives_ranks) {
+    RM_CHECK(op.kind == PlanOp::Kind::kReceive);
+    return {peer, tag, target, &flight.arrivals[ref.op]};
+  }
   const ReceiveMode mode =
       op.kind == PlanOp::Kind::kReceiveAdd ? AddMode(flight.work.type) : ReceiveMode::kStore;
   if (op.answer >= 0) return {peer, tag, target, mode, &flight.lendings[ref.op].loan};
@@ -236,6 +242,20 @@ absl::Status CollectiveExecutor::Await(const absl::StatusOr<OpId>& id, OpRef ref
   if (!id.ok()) return Annotated(id.status(), ref);
   ids_.push_back(*id);
   refs_.push_back(ref);
+  return absl::OkStatus();
+}
+
+absl::Status CollectiveExecutor::CheckArrival(OpRef ref) {
+  const PlanOp& op = core_.OpOf(ref);
+  if (!options_.outlives_ranks || IsSend(op)) return absl::OkStatus();
+  const Received& arrival = flights_[ref.flight].arrivals[ref.op];
+  if (arrival.lost) {
+    lost_[op.peer] = true;
+  } else if (arrival.bytes != op.bytes) {
+    return Annotated(absl::InvalidArgumentError(
+                         absl::StrCat(arrival.bytes, " bytes have come, expected ", op.bytes)),
+                     ref);
+  }
   return absl::OkStatus();
 }
 
@@ -259,6 +279,7 @@ absl::StatusOr<bool> CollectiveExecutor::Advance(OpId also) {
   if (place == 0) return true;
   const OpRef ref = refs_[place];
   Forget(place);
+  if (const absl::Status status = CheckArrival(ref); !status.ok()) return Abandon(status);
   const Lending& lending = flights_[ref.flight].lendings[ref.op];
   core_.MessageDone(ref, IsSend(core_.OpOf(ref)) ? lending.returned : !lending.loan.memory.empty(),
                     &actions_);

@@ -26,6 +26,9 @@ struct ExecutorOptions {
   absl::Duration wait_limit;  // how long one wait may last in which nothing at all is done
   int64_t piece_bytes = kPlanPieceBytes;  // see MakePlan
   CollectiveLimits limits;
+  // A rank that is lost (Fabric::Forget) fails nothing: its messages are over, and where they were
+  // to be stored lies anything. Only for schedules that add nothing that they receive.
+  bool outlives_ranks = false;
 };
 
 // What names a collective's messages, with the group's nodes: each place is used for one
@@ -87,6 +90,9 @@ class CollectiveExecutor {
   bool InFlight(Ticket ticket) const { return core_.InFlight(ticket); }
   int32_t in_flight() const { return core_.in_flight(); }
 
+  // Whether a message of `rank` was over without having come, since the rank is lost.
+  bool IsLost(int32_t rank) const { return lost_[rank]; }
+
   // Sleeps until any message of any collective in flight, or `also` (an operation of the same
   // transport; 0: none), is done, and goes on with what waited for it. Returns whether it was
   // `also`. Something must be in flight.
@@ -129,8 +135,9 @@ class CollectiveExecutor {
   // What the core's flight of that number works on; its memory stays for the next.
   struct Flight {
     Work work;
-    std::vector<Received> sizes;    // of a gather, [ranks]
-    std::vector<Lending> lendings;  // of each operation
+    std::vector<Received> sizes;     // of a gather, [ranks]
+    std::vector<Lending> lendings;   // of each operation
+    std::vector<Received> arrivals;  // of each operation, where ranks may be lost
     std::vector<std::byte> scratch;
   };
 
@@ -153,6 +160,8 @@ class CollectiveExecutor {
   Outgoing OutgoingOf(OpRef ref);
   Incoming IncomingOf(OpRef ref);
   absl::Status Await(const absl::StatusOr<OpId>& id, OpRef ref);
+  // Where ranks may be lost: what came in the place of a message that was received.
+  absl::Status CheckArrival(OpRef ref);
   void Land(Flight* flight);
 
   // `status`, of a wait for any, with the operation that it is about; and of `ref`.
@@ -174,6 +183,7 @@ class CollectiveExecutor {
   CollectiveCore core_;
   std::vector<CollectiveAction> actions_;
   std::vector<Flight> flights_;  // [in_flight_max]
+  std::vector<bool> lost_;       // [ranks]
 
   // Started and not yet done: operation i is that of refs_[i]. Place 0 is kept for Advance's
   // `also`.

@@ -19,9 +19,10 @@ int32_t Wrap(int32_t rank, int32_t ranks) { return (rank % ranks + ranks) % rank
 
 class GossipSchedule : public Schedule {
  public:
-  GossipSchedule(GossipGraph graph, int32_t round)
+  GossipSchedule(GossipGraph graph, int32_t round, GossipArrival arrival)
       : graph_(graph),
         round_(round),
+        is_apart_(arrival == GossipArrival::kApart),
         name_(graph == GossipGraph::kRing ? "gossip_ring"
                                           : absl::StrCat("gossip_exponential_", round)) {}
 
@@ -36,16 +37,26 @@ class GossipSchedule : public Schedule {
       if (std::find(targets.begin(), targets.end(), target) == targets.end())
         targets.push_back(target);
     }
-    for (const int32_t target : targets) steps.push_back({Step::Op::kSend, target, 0, ranks, 0});
+    const int32_t sent = is_apart_ ? 1 : ranks;
+    for (const int32_t target : targets) steps.push_back({Step::Op::kSend, target, 0, sent, 0});
+    int32_t place = 1;
     for (const int32_t source : GossipSources(graph_, ranks, round_, rank)) {
-      if (source != rank) steps.push_back({Step::Op::kReceiveAdd, source, 0, ranks, 0});
+      if (source == rank) continue;
+      steps.push_back(is_apart_ ? Step{Step::Op::kReceive, source, place++, 1, 0}
+                                : Step{Step::Op::kReceiveAdd, source, 0, ranks, 0});
     }
     return steps;
+  }
+
+  int32_t chunks(int32_t ranks) const override {
+    if (!is_apart_) return ranks;
+    return static_cast<int32_t>(GossipSources(graph_, ranks, round_, /*rank=*/0).size());
   }
 
  private:
   const GossipGraph graph_;
   const int32_t round_;
+  const bool is_apart_;
   const std::string name_;
 };
 
@@ -80,8 +91,9 @@ std::vector<double> MixingMatrix(GossipGraph graph, int32_t ranks, int32_t round
   return matrix;
 }
 
-std::unique_ptr<Schedule> CreateGossipSchedule(GossipGraph graph, int32_t round) {
-  return std::make_unique<GossipSchedule>(graph, round);
+std::unique_ptr<Schedule> CreateGossipSchedule(GossipGraph graph, int32_t round,
+                                               GossipArrival arrival) {
+  return std::make_unique<GossipSchedule>(graph, round, arrival);
 }
 
 }  // namespace ringmaster

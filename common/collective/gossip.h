@@ -29,9 +29,17 @@ std::vector<int32_t> GossipSources(GossipGraph graph, int32_t ranks, int32_t rou
 // and columns sum to 1.
 std::vector<double> MixingMatrix(GossipGraph graph, int32_t ranks, int32_t round);
 
-// One round as a schedule whose sums, undivided, end at each rank: those of its sources, added in
-// rank order. It is no all-reduce: ranks end with different sums.
-std::unique_ptr<Schedule> CreateGossipSchedule(GossipGraph graph, int32_t round);
+// What becomes of the values that a rank receives.
+enum class GossipArrival {
+  kAdded,  // the data become the sum of the rank's sources, in rank order, undivided
+  // The data are a chunk for each source, all of one size: first the rank's own, which is sent, and
+  // then those of the others, ascending, as they were sent. A source that is lost spoils nothing.
+  kApart,
+};
+
+// One round as a schedule. It is no all-reduce: ranks end with different values.
+std::unique_ptr<Schedule> CreateGossipSchedule(GossipGraph graph, int32_t round,
+                                               GossipArrival arrival = GossipArrival::kAdded);
 
 }  // namespace ringmaster
 

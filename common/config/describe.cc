@@ -66,6 +66,10 @@ bool GoesOn(const RunSpec& resolved) {
   return resolved.strategy().on_failure() == StrategySpec::CONTINUE;
 }
 
+bool StartsAgain(const RunSpec& resolved) {
+  return resolved.strategy().on_failure() == StrategySpec::RESTART;
+}
+
 bool PushesSayLots(const RunSpec& resolved) {
   const SchemeTraits traits = TraitsOf(resolved);
   return GoesOn(resolved) && traits.work == Work::kClaimed && traits.servers > 0 &&
@@ -180,8 +184,8 @@ absl::StatusOr<RunSpec> WithoutOneWorker(const RunSpec& resolved) {
     return refuse(absl::StrCat(
         "strategy \"", StrategyName(resolved.strategy()),
         "\", set as it is, has state that is lost with a process; use all_reduce with a collective "
-        "of ours, or a parameter_server with BSP and a server apart, or ABORT, with "
-        "training.checkpoint_every_steps and --resume"));
+        "of ours, or a parameter_server with BSP and a server apart, or RESTART, with "
+        "training.checkpoint_every_steps"));
   }
   if (traits.processes < 2)
     return refuse("all workers live in one process, or there is one; use PROCESSES and 2 or more");

@@ -33,6 +33,9 @@ int64_t ClaimedLots(const RunSpec& resolved);
 // Whether the workers left go on where they are when one is lost (StrategySpec.on_failure).
 bool GoesOn(const RunSpec& resolved);
 
+// Whether all processes are started again when one is lost.
+bool StartsAgain(const RunSpec& resolved);
+
 // Whether a push says which lot its gradient is of, since the lots of a lost worker are dealt again
 // and servers drop what they have made updates of.
 bool PushesSayLots(const RunSpec& resolved);

@@ -229,7 +229,13 @@ absl::StatusOr<RunSpec> Resolve(RunSpec spec, const ResolveContext& context) {
   ResolveOptimizer(spec.mutable_optimizer());
   RM_RETURN_IF_ERROR(ResolveTraining(context, spec.mutable_training()));
   ResolveCosine(spec.training(), GlobalBatch(spec), spec.mutable_optimizer());
+  const bool as_it_can = spec.strategy().on_failure() == StrategySpec::GO_ON;
   ResolveStrategy(spec.training().workers(), spec.mutable_strategy());
+  // With these nobody goes on where he is (CheckStrategy).
+  const bool is_tied =
+      spec.training().has_checkpoint_every_steps() || spec.transport().has_network();
+  if (as_it_can && is_tied && GoesOn(spec))
+    spec.mutable_strategy()->set_on_failure(StrategySpec::RESTART);
   ResolveCodec(spec.mutable_codec());
   ResolveTransport(spec.strategy().launch(), spec.mutable_transport());
   ResolveLimits(spec.mutable_limits());

@@ -454,6 +454,10 @@ void CheckLimits(const LimitsSpec& limits, Problems* problems) {
     problems->Range<int64_t>("limits.mark_copies_bytes", limits.mark_copies_bytes(), 0,
                              std::numeric_limits<int64_t>::max(), "left out it is 2 GiB");
   }
+  if (limits.has_restarts()) {
+    problems->Range<int32_t>("limits.restarts", limits.restarts(), 1, 1000,
+                             "strategy.on_failure=ABORT starts nothing again; left out it is 3");
+  }
   problems->Range<double>("limits.heartbeat_seconds", limits.heartbeat_seconds(), 0.001, kDay);
   if (limits.wait_seconds() > 0 && limits.heartbeat_seconds() >= limits.wait_seconds()) {
     problems->Add("limits.heartbeat_seconds", limits.heartbeat_seconds(),

@@ -62,6 +62,13 @@ class ClientCore {
   int32_t epoch() const { return epoch_; }
   // A process is lost, and this one is not in a formation again yet: it waits for nobody.
   bool regroups() const { return epoch_ > welcome_.epoch(); }
+  // Whether this process, which is ready for formation `epoch`, belongs to it; absent: nobody has
+  // decided yet. It does where it was welcomed to it, even if it is told of a later loss at once:
+  // others may have begun it, and the one that follows names its nodes as that one does.
+  std::optional<bool> BelongsTo(int32_t epoch) const {
+    if (welcome_.epoch() == epoch) return true;
+    return epoch_ == epoch ? std::nullopt : std::optional<bool>(false);
+  }
   // Why; REQUIRES: regroups().
   const absl::Status& why_it_regroups() const { return why_it_regroups_; }
   // How the run has failed for this process; OK: it has not.

@@ -24,6 +24,7 @@
 #include "common/control/reach.h"
 #include "common/machine/processes.h"
 #include "common/security/challenge.h"
+#include "common/security/tls_stream.h"
 #include "common/transport/socket.h"
 #include "proto/control.grpc.pb.h"
 
@@ -31,6 +32,7 @@ namespace ringmaster {
 namespace {
 
 constexpr absl::Duration kTryAgain = absl::Milliseconds(200);
+constexpr absl::Duration kProbeLimit = absl::Seconds(2);
 // How long a failure of this process waits for the coordinator's word of it: that may be that
 // another process is lost, of which it hears later.
 constexpr absl::Duration kVerdictLimit = absl::Seconds(2);
@@ -116,7 +118,9 @@ class ControlClientImpl : public ControlClient {
       if (answered) break;
       // Whoever listens there hung up: a run that is just ending, perhaps.
       HangUp();
-      absl::SleepFor(std::min(kTryAgain, deadline - MonotonicNow()));
+      RM_RETURN_IF_ERROR(CheckItSpeaksInClear(deadline));
+      absl::SleepFor(kTryAgain);
+      if (MonotonicNow() >= deadline) return NobodyStays();
     }
     pulse_ = std::thread([this] { Pulse(); });
     if (ends_ != nullptr) ends_->Listen([this](const absl::Status& why) { Fail(why); });
@@ -144,13 +148,12 @@ class ControlClientImpl : public ControlClient {
     Send(message);
     absl::MutexLock lock(&mutex_);
     const auto decided = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-      return !core_.status().ok() || core_.epoch() != ready.epoch() || !core_.regroups();
+      return !core_.status().ok() || core_.BelongsTo(ready.epoch()).has_value();
     };
     changed_.AwaitUntil(&mutex_, MonotonicTime::InfiniteFuture(), decided);
     if (!core_.status().ok()) return core_.status();
-    if (core_.regroups()) return false;
     welcome_ = core_.welcome();
-    return true;
+    return *core_.BelongsTo(ready.epoch());
   }
 
   absl::Status Barrier(absl::string_view name) override {
@@ -303,13 +306,31 @@ class ControlClientImpl : public ControlClient {
       if (!core_.status().ok()) return core_.status();
       return !core_.hung_up();
     }
+    return NobodyStays();
+  }
+
+  absl::Status NobodyStays() const {
     const std::string holder = is_here_ ? WhoListensAt(endpoint_.port) : "";
     return absl::DeadlineExceededError(
-        absl::StrCat(endpoint_.ToString(), " takes connections, and no coordinator has ",
-                     core_.hung_up() ? "stayed" : "answered", " there by the deadline",
+        absl::StrCat(endpoint_.ToString(),
+                     " takes connections, and no coordinator has stayed or answered there "
+                     "by the deadline",
                      holder.empty() ? "" : absl::StrCat(": ", holder, " listens there"),
                      "; end the other program or give another port, or see whether rank 0 is "
-                     "suspended, has no descriptors left, or speaks TLS where this rank does not"));
+                     "suspended or has no "
+                     "descriptors left"));
+  }
+
+  // PermissionDenied: whoever hung up speaks TLS, and this end has not. Asked once.
+  absl::Status CheckItSpeaksInClear(MonotonicTime deadline) {
+    if (credentials_.tls != nullptr || std::exchange(has_probed_, true)) return absl::OkStatus();
+    RM_ASSIGN_OR_RETURN(const Fd socket, ReachCoordinator(endpoint_, deadline));
+    const MonotonicTime limit = std::min(deadline, MonotonicNow() + kProbeLimit);
+    if (!SpeaksTls(socket.get(), limit)) return absl::OkStatus();
+    return absl::PermissionDeniedError(
+        absl::StrCat("the coordinator at ", endpoint_.ToString(),
+                     " speaks TLS, and this rank was given no certificates; give every rank --tls "
+                     "DIR, each a copy of the same folder"));
   }
 
   void HangUp() {
@@ -424,6 +445,7 @@ class ControlClientImpl : public ControlClient {
   const HostPort endpoint_;
   const JobCredentials credentials_;
   bool is_here_ = false;  // the coordinator is on this machine; constant once joined
+  bool has_probed_ = false;
   const std::function<void(const absl::Status&)> on_abort_;
   const std::function<Heartbeat()> heartbeat_;
   const absl::Duration heartbeat_period_;

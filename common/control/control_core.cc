@@ -109,7 +109,7 @@ void ControlCore::Form(MonotonicTime now, Actions* actions) {
   if (const absl::Status agrees = CheckAgreement(joins); !agrees.ok())
     return Abort(agrees, actions);
   is_formed_ = true;
-  formed_at_ = now;
+  moments_.formed = now;
   ToProcess message;
   for (const Join& join : joins) {
     ProcessEntry* entry = message.mutable_welcome()->add_processes();
@@ -155,7 +155,7 @@ void ControlCore::OnMessage(int32_t process, const FromProcess& message, Monoton
       const absl::Status why = StatusOf(message.failure());
       if (why.ok() || AnyLost()) break;
       if (MayBeAConsequence(why)) {
-        if (!regroups_since_.has_value()) Suspect(why, now);
+        if (!regroups_since_.has_value()) Suspect(process, why, now);
       } else {
         Abort(why, actions);
       }
@@ -246,6 +246,7 @@ void ControlCore::ReleaseIfAllCame(const std::string& barrier, MonotonicTime now
     if (arrived.count(i) == 0) return;
   }
   if (barrier == rules_.losses.goes_on_until) goes_on_ = false;
+  moments_.begun = std::min(moments_.begun, now);
   for (Lost& lost : losses_) {
     if (std::exchange(lost.is_over, true)) continue;
     lost.loss.set_recovery_seconds(absl::ToDoubleSeconds(now - lost.noticed));
@@ -321,8 +322,9 @@ void ControlCore::OnStreamEnd(int32_t process, MonotonicTime now) {
   Member& member = members_[process];
   RM_CHECK(member.is_attached);
   member.is_attached = false;
-  // The stream breaks a moment before the process's end can be seen.
-  if (member.state.finished || member.state.lost) return;
+  // The stream breaks a moment before the process's end can be seen. Who has said its result is
+  // missed by nobody, unless others say that they miss somebody.
+  if (member.state.lost || (member.state.finished && suspected_.ok())) return;
   member.lost = now;
   wake_ = now;
 }
@@ -337,10 +339,14 @@ void ControlCore::Abort(const absl::Status& why, Actions* actions) {
   Broadcast(message, actions);
 }
 
-void ControlCore::Suspect(const absl::Status& why, MonotonicTime now) {
+void ControlCore::Suspect(int32_t process, const absl::Status& why, MonotonicTime now) {
   if (!suspected_.ok()) return;
   suspected_ = why;
+  suspected_by_ = process;
   suspected_at_ = now;
+  for (Member& member : members_) {
+    if (member.state.finished && !member.is_attached && !member.is_lost()) member.lost = now;
+  }
   wake_ = std::min(wake_, NextWake(now));
 }
 
@@ -369,7 +375,7 @@ void ControlCore::Judge(MonotonicTime now, Actions* actions) {
         actions);
   }
   if (!suspected_.ok() && now - suspected_at_ >= rules_.settle_time)
-    return Abort(suspected_, actions);
+    return EndBy(members_[suspected_by_], suspected_, suspected_at_, actions);
   if (is_formed_) {
     JudgeMembers(now, actions);
   } else {

@@ -23,7 +23,7 @@
 namespace ringmaster {
 
 // What the loss of a process of a formed run leads to.
-enum class AfterLoss { kAbort, kContinue, kReform };
+enum class AfterLoss { kAbort, kContinue, kReform, kRestart };
 
 struct LossRules {
   AfterLoss then = AfterLoss::kAbort;
@@ -34,6 +34,18 @@ struct LossRules {
   // Those left go on where they are until this barrier has been released: what a process has to do
   // then nobody does in its place. Empty: to the end.
   std::string goes_on_until;
+};
+
+// The loss that has ended a run, which whoever started it may start again (kRestart).
+struct EndingLoss {
+  int32_t process = 0;
+  Loss loss;  // its seconds count from the moment when all had joined
+};
+
+// When what happened in a run; infinite future: it has not.
+struct RunMoments {
+  MonotonicTime formed = MonotonicTime::InfiniteFuture();  // all had joined
+  MonotonicTime begun = MonotonicTime::InfiniteFuture();   // the first barrier was released
 };
 
 // Who belongs to a run, and how long its processes may take.
@@ -84,6 +96,9 @@ struct ControlAction {
 //
 // Where those left go on where they are, they are told who is lost (Lost). Barriers and the end no
 // longer wait for it, and its lots are dealt again.
+//
+// Where all are to be started again, the run ends as with kAbort, and it is known what it ended by:
+// a process that died or fell silent, or one that lost a connection while nobody died.
 //
 // An event is a call. It comes with the moment `now`, which is never before that of an earlier
 // event, and appends what is to be sent to `actions`, in order. Deterministic, given the events and
@@ -140,6 +155,11 @@ class ControlCore {
   // when all had joined; losses of training are not known here.
   std::vector<Loss> Losses() const;
 
+  // What has ended the run, where that was a loss that all processes are to be started again after
+  // (AfterLoss::kRestart); absent: it has not ended, ended well or by anything else.
+  const std::optional<EndingLoss>& ending_loss() const { return ending_loss_; }
+  const RunMoments& moments() const { return moments_; }
+
   std::vector<ProcessState> Processes() const;
 
   // Whether nobody is left to speak: the run is over, and each member whose stream stands has said
@@ -192,8 +212,9 @@ class ControlCore {
   void Hear(int32_t process, const LastWords& words, Actions* actions);
   LastWords LastReportOf(const Member& member, MonotonicTime now) const;
   std::string WhySilent(const Member& member) const;
-  // A failure that the run's is, unless a better explanation comes within settle_time.
-  void Suspect(const absl::Status& why, MonotonicTime now);
+  // A failure, reported by `process`, that the run's is, unless a better explanation comes within
+  // settle_time.
+  void Suspect(int32_t process, const absl::Status& why, MonotonicTime now);
   void Broadcast(const ToProcess& message, Actions* actions) const;
 
   bool is_silent(const Member& member) const { return !member.words && member.unfit_words.empty(); }
@@ -205,6 +226,11 @@ class ControlCore {
   // rules.
   void Lose(Member* member, const absl::Status& why, MonotonicTime noticed, MonotonicTime now,
             Actions* actions);
+  // Ends the run by the loss of the process.
+  void EndBy(const Member& member, const absl::Status& why, MonotonicTime noticed,
+             Actions* actions);
+  // What is known of the loss of the process when it is noticed.
+  Loss LossOf(const Member& member, const absl::Status& why, MonotonicTime noticed) const;
   // From here on the run has one process less.
   void TakeOut(Member* member, const absl::Status& why, MonotonicTime noticed, Actions* actions);
   // Has all that are left go on where they are.
@@ -241,14 +267,16 @@ class ControlCore {
   int32_t finished_ = 0;
   int32_t lost_ = 0;
   bool is_formed_ = false;  // all have joined and agree
-  MonotonicTime formed_at_;
+  RunMoments moments_;
   int32_t epoch_ = 0;                            // number of the formation, or of that to come
   std::optional<MonotonicTime> regroups_since_;  // absent: no formation is to come
   std::vector<Lost> losses_;
   bool goes_on_ = true;  // rules_.losses.goes_on_until has not been released
   std::map<std::string, std::set<int32_t>> arrived_;  // by barrier, who waits for it
   absl::Status failure_;                              // OK: the run has not failed
-  absl::Status suspected_;                            // OK: nothing is suspected
+  std::optional<EndingLoss> ending_loss_;
+  absl::Status suspected_;  // OK: nothing is suspected
+  int32_t suspected_by_ = 0;
   MonotonicTime suspected_at_;
   MonotonicTime wake_;
 };

@@ -137,6 +137,16 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     return core_.Losses();
   }
 
+  std::optional<EndingLoss> EndedByLoss() override {
+    absl::MutexLock lock(&mutex_);
+    return core_.ending_loss();
+  }
+
+  RunMoments Moments() override {
+    absl::MutexLock lock(&mutex_);
+    return core_.moments();
+  }
+
   std::vector<LastWords> AwaitLastWords(absl::Duration limit) override {
     absl::MutexLock lock(&mutex_);
     const auto said = [this]()

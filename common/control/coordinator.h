@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -71,6 +72,13 @@ class Coordinator {
 
   // The processes that were lost so far in the run, which went on (ControlCore). Any thread.
   virtual std::vector<Loss> Losses() = 0;
+
+  // What has ended the run, where that was a loss that all are to be started again after; absent:
+  // it has not ended, or ended otherwise. Any thread.
+  virtual std::optional<EndingLoss> EndedByLoss() = 0;
+
+  // When all had joined, and when all began. Any thread.
+  virtual RunMoments Moments() = 0;
 
   // How far every process is at this moment, by index. Any thread.
   virtual std::vector<ProcessState> Processes() = 0;

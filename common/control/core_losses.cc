@@ -20,7 +20,7 @@ namespace ringmaster {
 namespace {
 
 std::string Where(const ProcessState& state) {
-  return absl::StrCat(state.nodes, " (pid ", state.pid, ") at step=", state.last.step(),
+  return absl::StrCat(state.nodes, " (pid ", state.pid, "), last seen at step=", state.last.step(),
                       " phase=", state.last.phase().empty() ? "start" : state.last.phase());
 }
 
@@ -58,15 +58,19 @@ void ControlCore::JudgeDeaths(MonotonicTime now, Actions* actions) {
     if (!member.is_lost()) continue;
     const std::string how = witness_.HowItEnded(member.join);
     if (!how.empty()) member.end = how;
-    if (how.empty() && now - member.lost < rules_.cause_time) continue;
-    Lose(&member, Died(member, how), member.lost, now, actions);
+    if (member.end.empty() && now - member.lost < rules_.cause_time) continue;
+    Lose(&member, Died(member, member.end), member.lost, now, actions);
     if (is_over()) return;
   }
 }
 
 void ControlCore::Lose(Member* member, const absl::Status& why, MonotonicTime noticed,
                        MonotonicTime now, Actions* actions) {
-  if (!is_formed_ || rules_.losses.then == AfterLoss::kAbort) return Abort(why, actions);
+  if (is_over()) return;  // how its processes end changes nothing
+  if (!is_formed_ || rules_.losses.then == AfterLoss::kAbort ||
+      rules_.losses.then == AfterLoss::kRestart) {
+    return EndBy(*member, why, noticed, actions);
+  }
   if (const absl::Status can = CanGoOnWithout(*member); !can.ok()) {
     return Abort(
         absl::Status(
@@ -94,17 +98,36 @@ absl::Status ControlCore::CanGoOnWithout(const Member& member) const {
   return rules_.losses.can_go_on == nullptr ? absl::OkStatus() : rules_.losses.can_go_on(left);
 }
 
+void ControlCore::EndBy(const Member& member, const absl::Status& why, MonotonicTime noticed,
+                        Actions* actions) {
+  const bool may_begin_again = is_formed_ && rules_.losses.then == AfterLoss::kRestart;
+  if (may_begin_again && !is_over()) {
+    ending_loss_ = EndingLoss{member.join.process(), LossOf(member, why, noticed)};
+    // Of workers that claim each is in a step of its own.
+    const int64_t dealt = dealer_.has_value() ? rules_.claims.end - dealer_->left() : 0;
+    if (dealt > 0) ending_loss_->loss.set_step((dealt - 1) / rules_.claims.ranks);
+  }
+  Abort(why, actions);
+}
+
+Loss ControlCore::LossOf(const Member& member, const absl::Status& why,
+                         MonotonicTime noticed) const {
+  Loss loss;
+  for (const std::string& name : member.first_names) loss.add_nodes(name);
+  // Not what all others do meanwhile.
+  const std::string text(why.message());
+  loss.set_how(member.end.empty() ? text.substr(0, text.find("; meanwhile ")) : member.end);
+  loss.set_seconds(absl::ToDoubleSeconds(noticed - moments_.formed));
+  for (const Member& other : members_)
+    loss.set_step(std::max(loss.step(), other.state.last.step()));
+  return loss;
+}
+
 void ControlCore::TakeOut(Member* member, const absl::Status& why, MonotonicTime noticed,
                           Actions* actions) {
   Lost& lost = losses_.emplace_back();
   lost.noticed = noticed;
-  for (const std::string& name : member->first_names) lost.loss.add_nodes(name);
-  // Not what all others do meanwhile.
-  const std::string text(why.message());
-  lost.loss.set_how(member->end.empty() ? text.substr(0, text.find("; meanwhile ")) : member->end);
-  lost.loss.set_seconds(absl::ToDoubleSeconds(noticed - formed_at_));
-  for (const Member& other : members_)
-    lost.loss.set_step(std::max(lost.loss.step(), other.state.last.step()));
+  lost.loss = LossOf(*member, why, noticed);
   if (std::exchange(member->state.finished, false)) --finished_;
   member->state.lost = true;
   member->lost = MonotonicTime::InfiniteFuture();
@@ -246,8 +269,8 @@ std::vector<Loss> ControlCore::Losses() const {
 // `how`: as the process has ended, as far as that is known; empty: not at all.
 absl::Status ControlCore::Died(const Member& member, const std::string& how) const {
   const std::string memory = witness_.KilledForMemory(how);
-  std::string text =
-      absl::StrCat(Where(member.state), ": the process ended before its work was done");
+  std::string text = absl::StrCat(Where(member.state), ": the process ended before ",
+                                  member.state.finished ? "the run was over" : "its work was done");
   if (!how.empty()) {
     absl::StrAppend(&text, ", with ", how);
   } else if (witness_.IsThere(member.join)) {

@@ -90,9 +90,10 @@ absl::Status ClaimDealer::Settle(int32_t rank, int64_t count) {
 
 int64_t ClaimDealer::Lose(int32_t rank) {
   Rank& lost = ranks_[rank];
-  RM_CHECK(rules_.deals_again && !lost.lost);
+  RM_CHECK(!lost.lost);
   lost.lost = true;
   lost.wanted = 0;
+  if (!rules_.deals_again) return 0;
   if (!lost.began) lost.open.push_back(rules_.first + rank);
   const auto count = static_cast<int64_t>(lost.open.size());
   returned_.insert(returned_.end(), lost.open.begin(), lost.open.end());

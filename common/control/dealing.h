@@ -59,7 +59,7 @@ struct ClaimRules {
 // at the end nobody holds many while others have none.
 //
 // Where lots are dealt again, a rank's lots are open until they are settled: in the weights for
-// good, or in what is lost with it. Open lots of a lost rank come before all others.
+// good. Open lots of a lost rank come before all others.
 //
 // Pure. Not thread-safe.
 class ClaimDealer {
@@ -71,15 +71,16 @@ class ClaimDealer {
   // are dealt again, it is lost or its last question is not answered.
   absl::StatusOr<LotClaim> Ask(int32_t rank, int32_t wanted);
 
-  // Where lots are dealt again, the rest; elsewhere none of it is called.
+  // `rank` is lost: nobody answers it. Its open lots are dealt again where lots are, and elsewhere
+  // lost with it, its first one too. Returns how many are dealt again. REQUIRES: it was not lost
+  // before.
+  int64_t Lose(int32_t rank);
+
+  // Where lots are dealt again, the rest; elsewhere it has no effect, or is not called.
 
   // The first `count` of the lots that `rank` was dealt, in the order in which it was, are settled.
   // InvalidArgument: no such rank, or it was not dealt so many.
   absl::Status Settle(int32_t rank, int64_t count);
-
-  // `rank` is lost: its open lots are dealt again, and nobody answers it. Returns how many there
-  // are. REQUIRES: it was not lost before.
-  int64_t Lose(int32_t rank);
 
   // The next answer to a question that waited; nullopt: there is none yet. To be asked for until
   // then after Ask, Settle and Lose.

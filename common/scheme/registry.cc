@@ -50,10 +50,21 @@ void CheckWork(const RunSpec& resolved, Problems* problems) {
 
 // What a run of the resolved strategy can do when a process of it is lost.
 StrategySpec::OnFailure WayToGoOn(int32_t workers, const StrategySpec& strategy) {
-  if (strategy.launch() == THREADS || workers < 2) return StrategySpec::ABORT;
+  // One process leaves nobody, and can be started again all the same.
+  if (strategy.launch() == THREADS || workers < 2) return StrategySpec::RESTART;
   const SchemeTraits traits = FindScheme(strategy)->traits(strategy, workers);
   if (traits.may_continue) return StrategySpec::CONTINUE;
-  return traits.may_reform ? StrategySpec::REFORM : StrategySpec::ABORT;
+  return traits.may_reform ? StrategySpec::REFORM : StrategySpec::RESTART;
+}
+
+// What a run needs that may be started again.
+void CheckStartingAgain(const RunSpec& resolved, Problems* problems) {
+  if (resolved.strategy().on_failure() != StrategySpec::RESTART) return;
+  if (resolved.output().dump_batches().empty() || !resolved.training().has_checkpoint_every_steps())
+    return;
+  problems->Add("strategy.on_failure", "RESTART",
+                "a run that goes on from a checkpoint has not all batches; leave "
+                "output.dump_batches out, or training.checkpoint_every_steps");
 }
 
 // What a run needs whose workers go on without one that is lost.
@@ -67,7 +78,8 @@ void CheckGoingOn(const RunSpec& resolved, Problems* problems) {
     refuse(
         "the others would wait for a lost worker for ever, or lack what it held; use "
         "parameter_server with consistency ASYNCHRONOUS or SSP, or with backup_workers, each with "
-        "servers apart and without local_steps, or elastic with mode ASYNCHRONOUS; or ABORT");
+        "servers apart, elastic with mode ASYNCHRONOUS, or gossip; or RESTART, after which all "
+        "processes are started again");
     return;
   }
   if (resolved.strategy().launch() == THREADS || traits.workers < 2)
@@ -75,7 +87,7 @@ void CheckGoingOn(const RunSpec& resolved, Problems* problems) {
   if (resolved.training().has_checkpoint_every_steps() || resolved.output().has_resume_step()) {
     refuse(
         "a checkpoint would lack what a lost worker had begun; leave "
-        "training.checkpoint_every_steps out, or use ABORT");
+        "training.checkpoint_every_steps out, or use RESTART");
   }
   if (resolved.transport().has_network()) {
     refuse(
@@ -146,6 +158,7 @@ void CheckStrategy(const RunSpec& resolved, Problems* problems) {
   scheme->check(resolved, problems);
   CheckWork(resolved, problems);
   CheckGoingOn(resolved, problems);
+  CheckStartingAgain(resolved, problems);
 }
 
 absl::StatusOr<RunTraffic> RunTrafficOf(const RunSpec& resolved, const ParamLayout& layout,

@@ -115,6 +115,10 @@ absl::Status WriteCertificates(const JobCertificates& certificates, const std::s
 }
 
 absl::StatusOr<JobCertificates> ReadCertificates(const std::string& folder) {
+  if (access(folder.c_str(), F_OK) != 0) {
+    return SystemError(errno, absl::StrCat("no certificates in ", folder, "; `ringmaster keygen ",
+                                           folder, "` makes them, for a job on one machine"));
+  }
   JobCertificates certificates;
   RM_ASSIGN_OR_RETURN(certificates.authority,
                       ReadFile(absl::StrCat(folder, "/", kAuthorityFile), false));

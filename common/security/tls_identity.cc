@@ -31,7 +31,8 @@ absl::StatusOr<Owned<X509>> ReadCertificate(const std::string& text, const char*
   Owned<X509> certificate(PEM_read_bio_X509(Reader(text).get(), nullptr, nullptr, nullptr));
   if (certificate != nullptr) return certificate;
   return absl::InvalidArgumentError(
-      absl::StrCat(file, " holds no certificate: ", TakeOpensslError()));
+      absl::StrCat(file, " holds no certificate that can be read (", TakeOpensslError(),
+                   "); copy the whole folder from one `ringmaster keygen`"));
 }
 
 }  // namespace
@@ -50,7 +51,8 @@ absl::StatusOr<std::shared_ptr<const TlsIdentity>> TlsIdentity::Of(
       PEM_read_bio_PrivateKey(Reader(certificates.key).get(), nullptr, no_password, nullptr));
   if (key == nullptr) {
     return absl::InvalidArgumentError(
-        absl::StrCat(kKeyFile, " holds no key that can be read: ", TakeOpensslError()));
+        absl::StrCat(kKeyFile, " holds no key that can be read (", TakeOpensslError(),
+                     "); copy the whole folder from one `ringmaster keygen`"));
   }
   if (X509_check_private_key(certificate.get(), key.get()) != 1) {
     TakeOpensslError();

@@ -4,14 +4,17 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "common/base/check.h"
 #include "common/base/host_port.h"
 #include "common/base/system_error.h"
@@ -62,6 +65,11 @@ std::string VerifyText(long result) {
       return X509_verify_cert_error_string(result);
   }
 }
+
+struct FreeOpenssl {
+  void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
+  void operator()(SSL* ssl) const { SSL_free(ssl); }
+};
 
 }  // namespace
 
@@ -324,6 +332,37 @@ int TlsStream::OnSend(bio_st* bio, const char* data, int size) ABSL_NO_THREAD_SA
 
 long TlsStream::OnControl(bio_st*, int command, long, void*) {
   return command == BIO_CTRL_FLUSH ? 1 : 0;
+}
+
+bool SpeaksTls(int fd, MonotonicTime deadline) {
+  const std::unique_ptr<SSL_CTX, FreeOpenssl> context(SSL_CTX_new(TLS_client_method()));
+  RM_CHECK(context != nullptr);
+  SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);
+  const std::unique_ptr<SSL, FreeOpenssl> ssl(SSL_new(context.get()));
+  // OpenSSL's own calls for a socket raise SIGPIPE where the other end has closed.
+  BIO* const input = BIO_new(BIO_s_mem());
+  BIO* const output = BIO_new(BIO_s_mem());
+  RM_CHECK(ssl != nullptr && input != nullptr && output != nullptr);
+  SSL_set_bio(ssl.get(), input, output);
+  SSL_set_connect_state(ssl.get());
+  bool speaks = false;
+  char bytes[4096];
+  for (;;) {
+    const int done = SSL_do_handshake(ssl.get());
+    speaks = done == 1;
+    if (speaks || SSL_get_error(ssl.get(), done) != SSL_ERROR_WANT_READ) break;
+    const int said = BIO_read(output, bytes, sizeof(bytes));
+    if (said > 0 && send(fd, bytes, said, MSG_NOSIGNAL) != said) break;
+    const absl::Duration left = std::min(deadline - MonotonicNow(), absl::Hours(1));
+    if (left <= absl::ZeroDuration()) break;
+    pollfd polled = {fd, POLLIN, 0};
+    poll(&polled, 1, static_cast<int>(absl::ToInt64Milliseconds(left)));
+    const ssize_t heard = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+    if (heard > 0) BIO_write(input, bytes, static_cast<int>(heard));
+    if (heard == 0 || (heard < 0 && errno != EAGAIN && errno != EINTR)) break;
+  }
+  ERR_clear_error();
+  return speaks;
 }
 
 }  // namespace ringmaster

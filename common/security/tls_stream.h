@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
+#include "common/base/monotonic.h"
 #include "common/security/tls_identity.h"
 
 struct ssl_st;  // OpenSSL's SSL
@@ -106,6 +107,11 @@ class TlsStream {
   int socket_error_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Status why_ ABSL_GUARDED_BY(mutex_);
 };
+
+// Whether whoever is at the other end of the connected socket `fd`, which does not block, answers
+// the beginning of TLS. Believes whoever it is, and tells nothing; the connection is of no further
+// use. Blocks, at most until `deadline`; false also for an end that is silent or closes.
+bool SpeaksTls(int fd, MonotonicTime deadline);
 
 }  // namespace ringmaster
 

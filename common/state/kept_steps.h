@@ -1,6 +1,7 @@
 #ifndef RINGMASTER_COMMON_STATE_KEPT_STEPS_H_
 #define RINGMASTER_COMMON_STATE_KEPT_STEPS_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -27,6 +28,11 @@ class KeptSteps {
     std::vector<int64_t> steps;
     for (const Kept& kept : kept_) steps.push_back(kept.step);
     return steps;
+  }
+
+  bool Has(int64_t step) const {
+    return std::any_of(kept_.begin(), kept_.end(),
+                       [step](const Kept& kept) { return kept.step == step; });
   }
 
   // Takes the state before `step` out, and forgets the other. REQUIRES: it is one of steps().

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -71,6 +72,29 @@ TEST(Node, TwoRanksByHandTrainAndRankZeroShowsTheTable) {
   const Finished second = one.Wait(kLimit);
   EXPECT_EQ(second.exit_code, 0) << second.err;
   EXPECT_EQ(second.out, "");
+}
+
+TEST(Node, WhoStartedTheRanksIsToldThatTheyMayBeStartedAgain) {
+  const int port = FreePort();
+  const std::string out = NewFolder("out");
+  const std::vector<std::string> more = {"--set",
+                                         "training.steps=1000000",
+                                         "--set",
+                                         "training.evaluate_every_samples=0",
+                                         "--checkpoint-every",
+                                         "1000000",
+                                         "--checkpoints",
+                                         NewFolder("checkpoints"),
+                                         "--on-failure",
+                                         "restart",
+                                         "--verbose"};
+  Program zero(Rank(0, port, out, more));
+  Program one(Rank(1, port, out, more));
+  ASSERT_TRUE(zero.WaitForError("worker/0: connected to all others", kLimit)) << zero.ErrorSoFar();
+  one.Signal(SIGKILL);
+  const Finished finished = zero.Wait(kLimit);
+  EXPECT_EQ(finished.exit_code, 1) << finished.err;
+  EXPECT_THAT(finished.out, testing::AllOf(HasSubstr("worker/1"), HasSubstr("all with --resume")));
 }
 
 TEST(Node, ASpecThatIsNotTheOneItsLauncherResolvedIsRefused) {

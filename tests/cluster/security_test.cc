@@ -77,6 +77,27 @@ TEST(SecuredRun, AFolderThatIsMissingAndAFlagThatIsMissingAreNamed) {
   EXPECT_THAT(open.err, HasSubstr("--insecure"));
 }
 
+TEST(SecuredRun, APlanLooksAtTheCertificates) {
+  const std::string nowhere = NewFolder("nowhere") + "/none";
+  for (const std::vector<std::string>& command :
+       {SmallRun("compare", {"--arms", "ring", "--steps", "5", "--plan", "--tls", nowhere}),
+        std::vector<std::string>{"sweep", "dp_vs_ddp", "--dry-run", "--tls", nowhere}}) {
+    const Finished planned = RunProgram(command);
+    EXPECT_EQ(planned.exit_code, 2) << command.front() << ": " << planned.out;
+    EXPECT_THAT(planned.err, HasSubstr("ringmaster keygen " + nowhere)) << command.front();
+  }
+}
+
+TEST(SecuredRun, ARankWithoutCertificatesIsToldSoAtOnce) {
+  Program zero(Rank(0, "127.0.0.1:0", {"--tls", Keygen("tls")}));
+  const std::string endpoint = EndpointOf(&zero);
+  const Finished one = RunProgram(Rank(1, endpoint, {}));
+  EXPECT_EQ(one.exit_code, 2) << one.err;
+  EXPECT_THAT(one.err, HasSubstr("give every rank --tls DIR"));
+  zero.Signal(15);
+  zero.Wait(kLimit);
+}
+
 TEST(SecuredRun, InsecureIsSaidOnceAndStandsInTheRecord) {
   const std::string out = NewFolder("out");
   const Finished ran = RunProgram(

@@ -34,7 +34,7 @@ LotOrder::Plan LotPlanOf(const WorkerSetup& setup, const StepShape& shape) {
   plan.first_step = setup.first_step;
   plan.steps = setup.spec->training().steps();
   plan.claims = TraitsOf(*setup.spec).work == Work::kClaimed;
-  plan.settles = plan.claims && GoesOn(*setup.spec);
+  plan.settles = PushesSayLots(*setup.spec);
   plan.asks_early = setup.spec->data().prefetch() == 0;
   return plan;
 }

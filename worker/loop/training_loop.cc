@@ -53,6 +53,7 @@ TrainingLoop::TrainingLoop(const WorkerSetup& setup)
       shape_(ShapeOf(*setup.spec)),
       global_batch_(GlobalBatch(*setup.spec)),
       claims_(TraitsOf(*setup.spec).work == Work::kClaimed),
+      meets_before_drain_(GoesOn(*setup.spec) && TraitsOf(*setup.spec).marks_are_averages),
       gradient_scale_(GradientScaleOf(*setup.spec)),
       slowdown_(training_, setup.rank,
                 [conductor = setup.conductor] { return conductor->status(); }),
@@ -122,7 +123,9 @@ WorkerLink TrainingLoop::Link() {
   link.step_lot = &lot_;
   link.timed_from = &timed_from_;
   link.kept_marks = setup_.kept_marks;
-  if (claims_ && GoesOn(spec)) link.settled = [this](int64_t steps) { feed_->NoteSettled(steps); };
+  if (PushesSayLots(spec)) link.settled = [this](int64_t steps) { feed_->NoteSettled(steps); };
+  if (meets_before_drain_)
+    link.lost_workers = [conductor = setup_.conductor] { return conductor->LostWorkers(); };
   if (setup_.traces != nullptr) link.exchange_recorder = &setup_.traces->exchange;
   return link;
 }
@@ -182,6 +185,7 @@ absl::Status TrainingLoop::Train(RunReport* figures, WorkerReport* report) {
   mark_ = Clock::now();
   figures->Begin(mark_);
   clock_begin_ = figures->start();
+  if (setup_.on_begin) setup_.on_begin(clock_begin_);
   if (setup_.traces != nullptr) setup_.traces->started = figures->start();
   for (;; ++step_) {
     setup_.progress->step.store(step_, std::memory_order_relaxed);
@@ -200,6 +204,8 @@ absl::Status TrainingLoop::Train(RunReport* figures, WorkerReport* report) {
   setup_.progress->step.store(step_ - 1, std::memory_order_relaxed);
   figures->NoWorkIsLeft();
   setup_.progress->Enter("drain");
+  if (meets_before_drain_)
+    RM_RETURN_IF_ERROR(AwaitBarrier(kTrained, *setup_.conductor, *setup_.progress));
   RM_RETURN_IF_ERROR(Annotate(strategy_->Drain(),
                               absl::StrCat("worker/", setup_.rank, " drain step=", step_ - 1)));
   figures->End();
@@ -429,13 +435,12 @@ absl::Status TrainingLoop::Finish(RunReport* figures, WorkerReport* report) {
   RM_RETURN_IF_ERROR(
       Annotate(WithRateAdvice(finite, setup_.spec->optimizer()),
                absl::StrCat("worker/", setup_.rank, " step=", step_ - 1, " phase=update")));
-  std::vector<int32_t> lost;
-  if (scoring_->is_scored()) {
-    // Who scores takes cores from those who train.
+  // Who scores takes cores from those who train.
+  if (scoring_->is_scored() && !meets_before_drain_)
     RM_RETURN_IF_ERROR(AwaitBarrier(kTrained, *setup_.conductor, *setup_.progress));
-    lost = setup_.conductor->LostWorkers();
-    scoring_->LeaveOut(lost);
-  }
+  std::vector<int32_t> lost;
+  if (scoring_->is_scored() || meets_before_drain_) lost = setup_.conductor->LostWorkers();
+  scoring_->LeaveOut(lost);
   // The first worker that is left saves them.
   int32_t first = 0;
   while (first < static_cast<int32_t>(lost.size()) && lost[first] == first) ++first;

@@ -103,6 +103,9 @@ class TrainingLoop {
   const StepShape shape_;
   const int64_t global_batch_;
   const bool claims_;
+  // The drain that ends training sums what all workers hold, of those that are left: they agree
+  // before it who that is.
+  const bool meets_before_drain_;
   const float gradient_scale_;  // 1/(N*A), or 1/A
   Slowdown slowdown_;
   int64_t step_ = 0;             // under way; after the last, how many there were

@@ -49,10 +49,11 @@ struct WorkerSetup {
   const State* state = nullptr;
   // What that worker had reported; null: nothing, and this report begins at `first_step`.
   const WorkerReport* report_before = nullptr;
-  // Where the group is formed anew in a run: the clock of training goes on from where it began, and
-  // the marks that were passed before the step `scored_at` are scored. Absent: it begins here, and
-  // all that were passed before `first_step` are.
+  // Where the group is formed anew in a run, or its processes are started again: the clock of
+  // training goes on from where it began. Absent: it begins here, or where `report_before` says.
   std::optional<Clock::time_point> clock_begin;
+  // Where the group is formed anew: the marks that were passed before this step are scored. Absent:
+  // all that were passed before `first_step` are.
   std::optional<int64_t> scored_at;
   // What the run goes back to when a process is lost: the worker's state at the beginning of every
   // step, and the model at marks. Where it is lost the report is complete up to there too. Null:
@@ -66,6 +67,8 @@ struct WorkerSetup {
   WorkerProgress* progress = nullptr;
   StrategyFactory create_strategy;  // absent: the one of worker/strategy that the spec names
   WorkerTraces* traces = nullptr;   // where the traced steps are recorded; null: nowhere
+  // Called with the moment when the clock of training began. Absent: nobody asks.
+  std::function<void(Clock::time_point begin)> on_begin;
   // Called before every step, and with the number of all steps when no work is left, its time on no
   // clock; an error ends training. Returns whether the step is timed; false leaves it out of means
   // and medians. Where work is claimed `step` is that of the step's lot, lot / N: it never falls,

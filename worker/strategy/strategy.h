@@ -50,9 +50,12 @@ struct WorkerLink {
   // memory of its own for its share
   KeptMarks* kept_marks = nullptr;
   // Told, by whichever thread, when more steps are settled: the first `steps` of the run are in the
-  // weights for good, or in what is lost with this worker. Never fewer than before; null: nobody
-  // asks.
+  // weights for good, on all servers. Never fewer than before; null: nobody asks.
   std::function<void(int64_t steps)> settled;
+  // Where a run goes on without lost workers and a drain averages all replicas: those that were
+  // lost before all others had come to the drain under way, ascending, the same for all; null:
+  // nobody is ever lost. The step thread's.
+  std::function<std::vector<int32_t>()> lost_workers;
 
   // The lot that the worker computes in `step`, which is under way.
   int64_t lot(int64_t step) const {

@@ -21,21 +21,23 @@ absl::Span<float> Slice(const Bucket& bucket, absl::Span<float> arena) {
   return arena.subspan(bucket.begin, bucket.count);
 }
 
-Group DrainGroup(int32_t workers) {
-  Group group = AllWorkers(workers);
-  group.kind = MessageKind::kDrain;
-  return group;
+ExecutorOptions OptionsOf(const RunSpec& spec) {
+  ExecutorOptions options;
+  options.wait_limit = WaitLimit(spec);
+  options.outlives_ranks = GoesOn(spec);
+  return options;
 }
 
 }  // namespace
 
 absl::StatusOr<std::vector<std::unique_ptr<Schedule>>> BucketSchedules(absl::string_view collective,
-                                                                       const WorkerLink& link) {
+                                                                       const WorkerLink& link,
+                                                                       int32_t workers) {
   std::vector<std::unique_ptr<Schedule>> schedules;
   for (const Bucket& bucket : link.layout->buckets()) {
     const int64_t bytes = bucket.count * static_cast<int64_t>(sizeof(float));
-    RM_ASSIGN_OR_RETURN(auto schedule, CreateSchedule(collective, {link.spec->transport().name(),
-                                                                   link.workers, bytes}));
+    RM_ASSIGN_OR_RETURN(
+        auto schedule, CreateSchedule(collective, {link.spec->transport().name(), workers, bytes}));
     schedules.push_back(std::move(schedule));
   }
   return schedules;
@@ -43,7 +45,7 @@ absl::StatusOr<std::vector<std::unique_ptr<Schedule>>> BucketSchedules(absl::str
 
 WeightExchange::Sums::Sums(const WorkerLink& link, ScheduleOf schedule_of)
     : schedule_of_(std::move(schedule_of)),
-      executor_(*link.transport, AllWorkers(link.workers), WaitLimit(*link.spec)),
+      executor_(*link.transport, AllWorkers(link.workers), OptionsOf(*link.spec)),
       wake_(*link.transport, 0) {}
 
 absl::Status WeightExchange::Sums::Run(const ExchangeTask& task, PhaseTimes& times) {
@@ -113,26 +115,41 @@ ExchangeReport WeightExchange::Report() {
 
 absl::StatusOr<std::unique_ptr<ReplicaAverage>> ReplicaAverage::Create(absl::string_view collective,
                                                                        const WorkerLink& link) {
-  RM_ASSIGN_OR_RETURN(auto schedules, BucketSchedules(collective, link));
-  return std::unique_ptr<ReplicaAverage>(new ReplicaAverage(link, std::move(schedules)));
+  std::unique_ptr<ReplicaAverage> average(new ReplicaAverage(collective, link));
+  RM_RETURN_IF_ERROR(average->Prepare(AllWorkers(link.workers)));
+  return average;
 }
 
-ReplicaAverage::ReplicaAverage(const WorkerLink& link,
-                               std::vector<std::unique_ptr<Schedule>> schedules)
-    : link_(link),
-      schedules_(std::move(schedules)),
-      executor_(*link.transport, DrainGroup(link.workers), WaitLimit(*link.spec)) {}
+ReplicaAverage::ReplicaAverage(absl::string_view collective, const WorkerLink& link)
+    : collective_(collective), link_(link) {}
+
+absl::Status ReplicaAverage::Prepare(Group group) {
+  group.kind = MessageKind::kDrain;
+  RM_ASSIGN_OR_RETURN(schedules_, BucketSchedules(collective_, link_, group.ranks()));
+  executor_ = std::make_unique<CollectiveExecutor>(*link_.transport, std::move(group),
+                                                   WaitLimit(*link_.spec));
+  return absl::OkStatus();
+}
+
+absl::Status ReplicaAverage::LeaveOut(absl::Span<const int32_t> lost) {
+  if (lost.empty()) return absl::OkStatus();
+  Group left;
+  for (const NodeId& worker : AllWorkers(link_.workers).nodes) {
+    if (!std::binary_search(lost.begin(), lost.end(), worker.index)) left.nodes.push_back(worker);
+  }
+  return Prepare(std::move(left));
+}
 
 absl::Status ReplicaAverage::Average(int64_t number, absl::Span<float> values) {
   RM_CHECK(static_cast<int64_t>(values.size()) == link_.layout->count());
   for (const Bucket& bucket : link_.layout->buckets()) {
     RM_RETURN_IF_ERROR(executor_
-                           .Start(*schedules_[bucket.id], number, bucket.id, ElementType::kFloat32,
-                                  BytesOf(Slice(bucket, values)))
+                           ->Start(*schedules_[bucket.id], number, bucket.id, ElementType::kFloat32,
+                                   BytesOf(Slice(bucket, values)))
                            .status());
   }
-  while (executor_.in_flight() > 0) RM_RETURN_IF_ERROR(executor_.Advance(0).status());
-  Divide(static_cast<float>(link_.workers), values);
+  while (executor_->in_flight() > 0) RM_RETURN_IF_ERROR(executor_->Advance(0).status());
+  Divide(static_cast<float>(executor_->ranks()), values);
   return absl::OkStatus();
 }
 

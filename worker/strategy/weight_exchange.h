@@ -12,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "common/collective/executor.h"
+#include "common/collective/group.h"
 #include "common/collective/schedule.h"
 #include "common/transport/wake.h"
 #include "worker/strategy/exchange_thread.h"
@@ -19,10 +20,11 @@
 
 namespace ringmaster {
 
-// The schedule that `collective` (a name, or "auto") stands for, for floats, of every bucket.
-// Errors as CreateSchedule.
+// The schedule that `collective` (a name, or "auto") stands for, for floats, of every bucket, by so
+// many workers. Errors as CreateSchedule.
 absl::StatusOr<std::vector<std::unique_ptr<Schedule>>> BucketSchedules(absl::string_view collective,
-                                                                       const WorkerLink& link);
+                                                                       const WorkerLink& link,
+                                                                       int32_t workers);
 
 // Sums floats, bucket by bucket, with other workers, on an exchange thread of its own: what a
 // strategy needs whose workers exchange weights. An arena lies ready for them; other floats may be
@@ -48,6 +50,10 @@ class WeightExchange {
   // Returns when everything that `step` started is summed; counts as exposed.
   absl::Status Wait(int64_t step);
 
+  // Where the run goes on without lost workers: whether something that `rank` was to send is not
+  // there, and never will be. After Wait.
+  bool IsLost(int32_t rank) const { return sums_.IsLost(rank); }
+
   // The first error so far, without waiting.
   absl::Status status() { return thread_.status(); }
 
@@ -65,6 +71,7 @@ class WeightExchange {
     bool unfinished() const override { return executor_.in_flight() > 0; }
     absl::Status Advance(PhaseTimes& times) override;
     void Wake() override { wake_.Signal(); }
+    bool IsLost(int32_t rank) const { return executor_.IsLost(rank); }
 
    private:
     const ScheduleOf schedule_of_;
@@ -79,13 +86,17 @@ class WeightExchange {
   ExchangeThread thread_;  // last: it uses the above
 };
 
-// The average of all workers' replicas, for a drain and for marks: no traffic of any step. The step
-// thread's.
+// The average of all workers' replicas, for a drain and for marks: no traffic of any step. Of a run
+// that goes on without lost workers it is that of those left. The step thread's.
 class ReplicaAverage {
  public:
   // Sums by `collective`, a name or "auto". Errors as CreateSchedule.
   static absl::StatusOr<std::unique_ptr<ReplicaAverage>> Create(absl::string_view collective,
                                                                 const WorkerLink& link);
+
+  // From now on without these workers, ascending, which all others leave out at the same moment.
+  // Errors as of Create. REQUIRES: this worker is none of them, and nothing is under way.
+  absl::Status LeaveOut(absl::Span<const int32_t> lost);
 
   // `values`, [layout.count()], become the average of all workers' values: the sum that the
   // collective makes of each bucket, divided by N; the same bits everywhere. All workers call it
@@ -93,11 +104,14 @@ class ReplicaAverage {
   absl::Status Average(int64_t number, absl::Span<float> values);
 
  private:
-  ReplicaAverage(const WorkerLink& link, std::vector<std::unique_ptr<Schedule>> schedules);
+  ReplicaAverage(absl::string_view collective, const WorkerLink& link);
+  // What sums the values of the workers of `group`.
+  absl::Status Prepare(Group group);
 
+  const std::string collective_;
   const WorkerLink link_;
-  const std::vector<std::unique_ptr<Schedule>> schedules_;  // by bucket
-  CollectiveExecutor executor_;
+  std::vector<std::unique_ptr<Schedule>> schedules_;  // by bucket
+  std::unique_ptr<CollectiveExecutor> executor_;
 };
 
 }  // namespace ringmaster

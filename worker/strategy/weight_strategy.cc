@@ -8,7 +8,9 @@
 #include "common/base/status_macros.h"
 #include "common/collective/gossip.h"
 #include "common/collective/schedule.h"
+#include "common/config/describe.h"
 #include "common/scheme/registry.h"
+#include "worker/strategy/neighbour_weights.h"
 #include "worker/strategy/replica_marks.h"
 #include "worker/strategy/weight_exchange.h"
 
@@ -30,7 +32,11 @@ class WeightStrategy : public SyncStrategy {
         marks_(link, {[this] { return ModelWeights(); }, average_.get()}),
         exchange_(link, [this](int64_t step, int32_t bucket) -> const Schedule& {
           return *schedules_[traits_.gossip.has_value() ? RoundOf(step) : bucket];
-        }) {}
+        }) {
+    if (traits_.gossip.has_value() && GoesOn(*link.spec)) {
+      neighbours_.emplace(NeighbourSeat{*traits_.gossip, link.workers, link.rank}, *link.layout);
+    }
+  }
 
   GradientRequest Gradients() const override { return {}; }
 
@@ -67,6 +73,7 @@ class WeightStrategy : public SyncStrategy {
   absl::Status Drain() override {
     RM_RETURN_IF_ERROR(exchange_.status());
     if (average_ != nullptr && !equal_) {
+      if (link_.lost_workers) RM_RETURN_IF_ERROR(average_->LeaveOut(link_.lost_workers()));
       exchange_.CopyWeights();
       RM_RETURN_IF_ERROR(average_->Average(finished_, absl::MakeSpan(exchange_.arena())));
       rule_->TakeAverage(&exchange_.arena(), link_.replica);
@@ -98,18 +105,30 @@ class WeightStrategy : public SyncStrategy {
   }
 
  private:
-  int64_t RoundOf(int64_t step) const {
-    return step / traits_.exchange_every % static_cast<int64_t>(schedules_.size());
+  int32_t RoundOf(int64_t step) const {
+    return static_cast<int32_t>(step / traits_.exchange_every %
+                                static_cast<int64_t>(schedules_.size()));
   }
 
   void StartWeights(int64_t step) {
-    exchange_.CopyWeights();
-    exchange_.StartArena(step);
+    if (!neighbours_.has_value()) {
+      exchange_.CopyWeights();
+      return exchange_.StartArena(step);
+    }
+    neighbours_->Begin(link_.replica->weights().host());
+    for (const Bucket& bucket : link_.layout->buckets())
+      exchange_.Start(step, bucket, neighbours_->DataOf(bucket));
   }
 
   absl::Status TakeSum(int64_t step) {
     RM_RETURN_IF_ERROR(exchange_.Wait(step));
     ScopedPhase phase(*link_.step_times, Phase::kUpdate);
+    if (neighbours_.has_value()) {
+      for (int32_t rank = 0; rank < link_.workers; ++rank) {
+        if (exchange_.IsLost(rank)) neighbours_->Lose(rank);
+      }
+      neighbours_->Sum(RoundOf(step), &exchange_.arena());
+    }
     rule_->TakeSum(&exchange_.arena(), link_.replica);
     return absl::OkStatus();
   }
@@ -125,7 +144,8 @@ class WeightStrategy : public SyncStrategy {
   std::optional<double> distance_;                 // from the model, after Drain
   const std::unique_ptr<ReplicaAverage> average_;  // null: the model is no average
   ReplicaMarks marks_;
-  WeightExchange exchange_;  // last: its thread uses the schedules
+  std::optional<NeighbourWeights> neighbours_;  // of gossip whose workers may be lost
+  WeightExchange exchange_;                     // last: its thread uses the schedules
 };
 
 }  // namespace
@@ -135,10 +155,12 @@ absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateWeightStrategy(
   const SchemeTraits traits = TraitsOf(*link.spec);
   std::vector<std::unique_ptr<Schedule>> schedules;
   if (traits.gossip.has_value()) {
+    const GossipArrival arrival =
+        GoesOn(*link.spec) ? GossipArrival::kApart : GossipArrival::kAdded;
     for (int32_t round = 0; round < GossipRounds(*traits.gossip, link.workers); ++round)
-      schedules.push_back(CreateGossipSchedule(*traits.gossip, round));
+      schedules.push_back(CreateGossipSchedule(*traits.gossip, round, arrival));
   } else {
-    RM_ASSIGN_OR_RETURN(schedules, BucketSchedules(traits.collective, link));
+    RM_ASSIGN_OR_RETURN(schedules, BucketSchedules(traits.collective, link, link.workers));
   }
   std::unique_ptr<ReplicaAverage> average;
   if (traits.marks_are_averages) {

@@ -51,6 +51,13 @@ SchemeTraits Traits(const StrategySpec& strategy, int32_t workers) {
   traits.exchange_every = std::max(1, strategy.gossip().every_steps());
   traits.marks_are_averages = true;
   traits.exchange_arenas = 2;  // what is averaged, and the model
+  if (strategy.on_failure() == StrategySpec::CONTINUE) {
+    // What is sent, and what each neighbour sends.
+    const auto sources = GossipSources(*traits.gossip, std::max(1, workers), /*round=*/0, 0);
+    traits.exchange_arenas += static_cast<int32_t>(sources.size());
+  }
+  // A neighbour's own weights stand in for those of who is lost.
+  traits.may_continue = true;
   return traits;
 }
 

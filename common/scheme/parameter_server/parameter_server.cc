@@ -252,10 +252,10 @@ SchemeTraits Traits(const StrategySpec& strategy, int32_t workers) {
   // Who is lost must hold no weights that nobody else has.
   traits.may_reform = traits.updates == Updates::kTogether && traits.backup_workers == 0 &&
                       !(traits.servers_beside_workers && traits.servers >= workers);
-  // Nobody waits for one worker alone, and none holds weights. What it has pushed of steps made
-  // alone counts them, so that marks would lack those it has not pushed.
+  // Nobody waits for one worker alone, and servers hold the model: of who is lost it lacks at most
+  // what it had not pushed.
   traits.may_continue = (traits.updates == Updates::kOnArrival || traits.backup_workers > 0) &&
-                        traits.local_steps == 0 && !traits.servers_beside_workers;
+                        !traits.servers_beside_workers;
   traits.compensates_delay = server.has_delay_compensation();
   const CodecInfo* const down =
       server.has_down_codec() ? FindCodec(server.down_codec().name()) : nullptr;

@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "common/base/status_macros.h"
 #include "common/checkpoint/checkpoint_folder.h"
+#include "common/config/describe.h"
 #include "common/log/log.h"
 #include "common/machine/conditions.h"
 #include "common/scheme/registry.h"
@@ -244,6 +245,17 @@ absl::Status FindCheckpoints(const RunFlags& flags, std::vector<RunSpec>* specs,
   return absl::OkStatus();
 }
 
+// What a run would do if a process of it were lost; empty: it would end.
+std::string AfterALoss(const RunSpec& spec) {
+  if (GoesOn(spec)) return "those left would go on where they are";
+  if (MayReform(spec)) return "those left would form a group anew and make the step again";
+  if (!StartsAgain(spec)) return "";
+  const int64_t every = spec.training().checkpoint_every_steps();
+  return absl::StrCat("all processes would be started again, from the ",
+                      every > 0 ? absl::StrCat("newest checkpoint, one every ", every, " steps")
+                                : "beginning: --checkpoint-every STEPS would keep what was made");
+}
+
 // What would run, without its outputs.
 int ShowArms(const RunFlags& flags, const std::vector<std::string>& arms) {
   if (const absl::Status known = CheckColumns(flags.columns); !known.ok())
@@ -263,6 +275,11 @@ int ShowArms(const RunFlags& flags, const std::vector<std::string>& arms) {
       const std::string why = WhyOneByOne(*specs, flags.one_by_one());
       std::printf("# these arms would %s%s\n",
                   why.empty() ? "take turns" : "run one after the other: ", why.c_str());
+    }
+    for (size_t arm = 0; code == kExitOk && arm < specs->size(); ++arm) {
+      const std::string text = AfterALoss((*specs)[arm]);
+      if (text.empty()) continue;
+      std::printf("# a process of %s is lost: %s\n", (*specs)[arm].name().c_str(), text.c_str());
     }
     return code == kExitOk ? ShowFaults(flags, *specs) : code;
   }

@@ -67,8 +67,10 @@ void NoteFaults(const FaultGiver& giver, RunRecord* record) {
       if (!is_its || loss.has_detection_seconds() || loss.seconds() < *outcome.seconds) continue;
       loss.set_detection_seconds(loss.seconds() - *outcome.seconds);
       // The coordinator knows the step of the last heartbeat.
-      const int64_t step = giver.faults()[i].step.value_or(0);
-      loss.set_step(std::max(loss.step(), step));
+      const int64_t more = giver.faults()[i].step.value_or(0) - loss.step();
+      if (more <= 0) continue;
+      loss.set_step(loss.step() + more);
+      if (loss.restarted()) loss.set_undone_steps(loss.undone_steps() + more);
     }
   }
 }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -118,13 +119,97 @@ int Doctor(bool json) {
   return kExitOk;
 }
 
+// What a launcher says to this process, as `node` understands it.
+struct LauncherFinding {
+  const char* topic;
+  std::string text;  // "1", or why there is none
+  std::string from;  // the variable, and whose it is
+  bool ok = true;
+};
+
+LauncherFinding FindingOf(const char* topic, LauncherNumber what) {
+  const auto word = ReadFromLauncher(what);
+  if (!word.ok()) return {topic, std::string(word.status().message()), "", false};
+  if (!word->has_value()) return {topic, "not said", ""};
+  return {topic, absl::StrCat((*word)->value),
+          absl::StrCat((*word)->variable, ", of ", (*word)->launcher)};
+}
+
+std::vector<LauncherFinding> AskLauncher() {
+  std::vector<LauncherFinding> findings = {FindingOf("rank", LauncherNumber::kRank),
+                                           FindingOf("world size", LauncherNumber::kWorldSize),
+                                           FindingOf("local rank", LauncherNumber::kLocalRank)};
+  const auto coordinator = ReadCoordinator();
+  LauncherFinding leader = {"coordinator", "not said", ""};
+  if (!coordinator.ok()) {
+    leader = {"coordinator", std::string(coordinator.status().message()), "", false};
+  } else if (coordinator->has_value()) {
+    leader.text = (*coordinator)->ToString();
+    leader.from = "MASTER_ADDR and MASTER_PORT";
+    if (AgentHasMasterPort())
+      leader.from += ", the port after it: torchrun's agent listens at MASTER_PORT";
+  }
+  findings.push_back(leader);
+  return findings;
+}
+
+// Variables of launchers that do not count, and why.
+std::vector<std::string> SeenInVain() {
+  std::vector<std::string> seen;
+  for (const LauncherNumber what :
+       {LauncherNumber::kRank, LauncherNumber::kWorldSize, LauncherNumber::kLocalRank}) {
+    for (std::string& line : NotTaken(what)) seen.push_back(std::move(line));
+  }
+  return seen;
+}
+
+std::string LauncherJson(const std::vector<LauncherFinding>& findings) {
+  Json object;
+  for (const LauncherFinding& finding : findings) {
+    object[finding.topic] = {{"ok", finding.ok}, {"text", finding.text}, {"from", finding.from}};
+  }
+  object["does not count"] = Json::Array();
+  for (const std::string& line : SeenInVain()) object["does not count"].push_back(line);
+  object[kSchemaVersionKey] = kSchemaVersion;
+  return absl::StrCat(object.Dump(), "\n");
+}
+
+std::string LauncherText(const std::vector<LauncherFinding>& findings) {
+  std::string text;
+  const auto add = [&text](bool ok, absl::string_view topic, absl::string_view what) {
+    absl::StrAppendFormat(&text, "%s %-15s %s\n", ok ? "  " : "--", topic, what);
+  };
+  for (const LauncherFinding& finding : findings) {
+    add(finding.ok, finding.topic,
+        finding.from.empty() ? finding.text : absl::StrCat(finding.text, "  (", finding.from, ")"));
+  }
+  for (const std::string& line : SeenInVain()) add(true, "does not count", line);
+  return text;
+}
+
+int DoctorOfLauncher(bool json) {
+  const std::vector<LauncherFinding> findings = AskLauncher();
+  // Ranks write to one pipe: each its lines at once.
+  const std::string text = json ? LauncherJson(findings) : LauncherText(findings);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  const bool ok = std::all_of(findings.begin(), findings.end(),
+                              [](const LauncherFinding& finding) { return finding.ok; });
+  return ok ? kExitOk : kExitUserError;
+}
+
 }  // namespace
 
 void DeclareDoctor(Command program, Action* action) {
   Command command = program.AddCommand("doctor", "what this machine has, and what it lacks");
   auto json = std::make_shared<bool>(false);
+  auto launcher = std::make_shared<bool>(false);
   command.AddFlag("--json", json.get(), "one JSON object on standard output");
-  command.OnChosen([action, json] { *action = [json] { return Doctor(*json); }; });
+  command.AddFlag("--launcher", launcher.get(),
+                  "instead, what `node` takes from the launcher that has started this process, and "
+                  "from which variable");
+  command.OnChosen([action, json, launcher] {
+    *action = [json, launcher] { return *launcher ? DoctorOfLauncher(*json) : Doctor(*json); };
+  });
 }
 
 }  // namespace ringmaster

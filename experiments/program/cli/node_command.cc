@@ -14,6 +14,7 @@
 #include "common/base/stopped_time.h"
 #include "common/config/arms.h"
 #include "common/config/load.h"
+#include "common/config/override.h"
 #include "common/control/coordinator.h"
 #include "common/control/end_request.h"
 #include "common/control/last_words.h"
@@ -38,6 +39,7 @@
 #include "experiments/program/run/run_needs.h"
 #include "experiments/program/run/run_arm.h"
 #include "experiments/program/run/run_checkpoints.h"
+#include "google/protobuf/message.h"
 #include "proto/run_record.pb.h"
 
 namespace ringmaster {
@@ -54,13 +56,16 @@ constexpr char kFooter[] =
     "again\n"
     "until limits.join_seconds are over. Rank 0 alone may listen at every address "
     "(0.0.0.0:29500).\n"
-    "Workers have ranks 0 to N-1, dedicated servers the ranks after them. Under a launcher RANK, "
-    "WORLD_SIZE,\n"
-    "LOCAL_RANK (the device), MASTER_ADDR and MASTER_PORT stand in for flags that are not given; "
-    "under mpirun, which "
-    "a\n"
-    "run with collective \"mpi\" needs, what it says of rank and world size does. Where both speak "
-    "they must agree.\n"
+    "Workers have ranks 0 to N-1, dedicated servers the ranks after them. With --workers and "
+    "without --servers all\n"
+    "ranks beyond the workers are servers. What a launcher says stands in for flags that are not "
+    "given: rank, world\n"
+    "size and device (the local rank) by mpirun, mpiexec.hydra, srun and torchrun, the rank by a "
+    "Kubernetes Indexed\n"
+    "Job, where rank 0 leads by MASTER_ADDR and MASTER_PORT. `ringmaster doctor --launcher` under "
+    "a launcher says what\n"
+    "is taken from whom. A run has succeeded if its record says so, whatever the launcher's exit "
+    "code.\n"
     "RINGMASTER_TOKEN, the same on every rank, keeps other processes out; without it the spec's "
     "fingerprint does, on\n"
     "loopback or with --tls. Beyond loopback every rank needs --tls DIR, a copy of the folder that "
@@ -79,22 +84,31 @@ struct NodeFlags {
   bool joins = false;    // somebody else leads, rank 0 included
   std::string resolved;  // fingerprint of the spec, which who started this rank has resolved and
                          // validated; empty: nobody has
-  std::string turns;     // of a run that a benchmark started
-  std::string faults;    // of a run that faults are done to
+  HookFiles hooks;       // of whoever started this rank
   bool resume = false;
 };
 
 // What the flags leave open, the launcher's environment says. Who leads a run has given its ranks
 // all but the rank, which the mpirun that he started says.
 absl::Status FillFromEnvironment(NodeFlags* flags) {
-  const auto read = flags->joins ? ReadFromMpirun : ReadFromLauncher;
-  if (!flags->rank) {
-    RM_ASSIGN_OR_RETURN(flags->rank, read(LauncherNumber::kRank));
-  }
-  if (!flags->world_size) {
-    RM_ASSIGN_OR_RETURN(flags->world_size, read(LauncherNumber::kWorldSize));
-  }
-  return absl::OkStatus();
+  const auto fill = [flags](LauncherNumber what, std::optional<int>* number) -> absl::Status {
+    if (*number) return absl::OkStatus();
+    RM_ASSIGN_OR_RETURN(const std::optional<LauncherWord> word,
+                        flags->joins ? ReadFromMpirun(what) : ReadFromLauncher(what));
+    if (word) *number = word->value;
+    return absl::OkStatus();
+  };
+  RM_RETURN_IF_ERROR(fill(LauncherNumber::kRank, &flags->rank));
+  return fill(LauncherNumber::kWorldSize, &flags->world_size);
+}
+
+// Launchers give standard input to rank 0 alone.
+absl::Status CheckStandardInput(const NodeFlags& flags) {
+  if (flags.spec_file != "-" || flags.joins || flags.rank.value_or(0) == 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("rank ", *flags.rank,
+                   ": a spec from standard input reaches rank 0 alone; give "
+                   "a file that every rank can read"));
 }
 
 // Whether the run computes on a GPU, so that it matters which.
@@ -106,8 +120,40 @@ bool NeedsDevice(const RunSpec& spec) {
 
 absl::Status FillDevice(const RunSpec& spec, NodeFlags* flags) {
   if (flags->device || !NeedsDevice(spec)) return absl::OkStatus();
-  RM_ASSIGN_OR_RETURN(flags->device, ReadFromLauncher(LauncherNumber::kLocalRank));
+  RM_ASSIGN_OR_RETURN(const std::optional<LauncherWord> word,
+                      ReadFromLauncher(LauncherNumber::kLocalRank));
+  if (word) flags->device = word->value;
   return absl::OkStatus();
+}
+
+// Whether somebody has set the number of servers of that scheme.
+bool SaysServers(const StrategySpec& strategy, const char* scheme) {
+  const google::protobuf::Reflection& reflection = *strategy.GetReflection();
+  const auto* kind = StrategySpec::descriptor()->FindFieldByName(scheme);
+  if (!reflection.HasField(strategy, kind)) return false;
+  const google::protobuf::Message& chosen = reflection.GetMessage(strategy, kind);
+  const auto* field = chosen.GetDescriptor()->FindFieldByName("servers");
+  return field != nullptr && chosen.GetReflection()->HasField(chosen, field);
+}
+
+// A launcher says how many processes there are. Those that are no dedicated servers are workers;
+// where the spec says how many workers there are and not how many servers, the others are servers.
+absl::Status ShareRanks(int processes, const std::string& data_dir, RunSpec* spec) {
+  if (spec->strategy().launch() == THREADS) return absl::OkStatus();
+  RunSpec with_one = *spec;
+  with_one.mutable_training()->set_workers(1);
+  with_one.mutable_training()->set_steps(1);
+  with_one.mutable_training()->clear_epochs();
+  RM_ASSIGN_OR_RETURN(with_one, ResolveAndValidate(with_one, data_dir));
+  const int servers = TraitsOf(with_one).processes - 1;
+  if (!spec->training().has_workers()) {
+    spec->mutable_training()->set_workers(processes - servers);
+    return absl::OkStatus();
+  }
+  const int others = processes - spec->training().workers();
+  const char* const scheme = FindScheme(with_one.strategy())->name;
+  if (servers == 0 || others <= 0 || SaysServers(spec->strategy(), scheme)) return absl::OkStatus();
+  return SetField(absl::StrCat("strategy.", scheme, ".servers=", others), spec);
 }
 
 absl::StatusOr<RunSpec> BuildSpec(const NodeFlags& flags) {
@@ -125,17 +171,8 @@ absl::StatusOr<RunSpec> BuildSpec(const NodeFlags& flags) {
   if (!flags.arm.empty()) {
     RM_ASSIGN_OR_RETURN(spec, MakeArm(flags.arm, spec));
   }
-  if (!spec.training().has_workers() && flags.world_size.value_or(0) > 0) {
-    // A launcher says how many processes there are; those that are no dedicated servers are
-    // workers.
-    RunSpec with_one = spec;
-    with_one.mutable_training()->set_workers(1);
-    with_one.mutable_training()->set_steps(1);
-    with_one.mutable_training()->clear_epochs();
-    RM_ASSIGN_OR_RETURN(with_one, ResolveAndValidate(with_one, data_dir));
-    const int servers = TraitsOf(with_one).processes - 1;
-    if (spec.strategy().launch() != THREADS)
-      spec.mutable_training()->set_workers(*flags.world_size - servers);
+  if (flags.world_size.value_or(0) > 0) {
+    RM_RETURN_IF_ERROR(ShareRanks(*flags.world_size, data_dir, &spec));
   }
   std::vector<RunSpec> specs(1);
   RM_ASSIGN_OR_RETURN(specs[0], ResolveAndValidate(spec, data_dir));
@@ -152,9 +189,23 @@ absl::StatusOr<RunSpec> BuildSpec(const NodeFlags& flags) {
   return specs[0];
 }
 
-// "--rank 3", or that nobody has said it.
+// "--rank 3", or that nobody has said it, with what launchers have said and what of it does not
+// count.
 std::string Given(const char* flag, std::optional<int> value) {
-  return value ? absl::StrCat(flag, " ", *value) : absl::StrCat(flag, " is not given");
+  if (value) return absl::StrCat(flag, " ", *value);
+  std::vector<std::string> seen;
+  for (const LauncherNumber what :
+       {LauncherNumber::kRank, LauncherNumber::kWorldSize, LauncherNumber::kLocalRank}) {
+    const auto word = ReadFromLauncher(what);
+    if (word.ok() && word->has_value()) {
+      seen.push_back(
+          absl::StrCat((*word)->variable, "=", (*word)->value, " (of ", (*word)->launcher, ")"));
+    }
+    for (std::string& line : NotTaken(what))
+      seen.push_back(absl::StrCat(std::move(line), ", which does not count"));
+  }
+  if (seen.empty()) return absl::StrCat(flag, " is not given");
+  return absl::StrCat(flag, " is not given, and launchers say only ", absl::StrJoin(seen, " and "));
 }
 
 absl::Status CheckRanks(const NodeFlags& flags, const RunSpec& spec) {
@@ -231,6 +282,16 @@ absl::Status EndedBy(const std::string& name, int signal) {
   return absl::AbortedError(absl::StrCat(name, ": ended by ", SignalName(signal)));
 }
 
+// Of a run that is to be started again, since a process is lost.
+std::string WhoStartsAgain(const RunSpec& spec) {
+  return absl::StrCat(
+      "; strategy.on_failure is RESTART, but rank 0 starts no ranks: whoever started them can "
+      "start "
+      "them again, all ",
+      spec.output().checkpoints().empty() ? "from the beginning, for there are no checkpoints"
+                                          : "with --resume, from the newest checkpoint");
+}
+
 // Leads the run from rank 0. Its own part runs here too, on a thread: a signal ends the run, and
 // its record is kept, also while that thread computes a long batch.
 int Lead(const RunSpec& spec, const std::string& name, NodeOptions options,
@@ -267,6 +328,8 @@ int Lead(const RunSpec& spec, const std::string& name, NodeOptions options,
   }
   FillRecord((*coordinator)->Result(), &record);
   FillLosses((*coordinator)->Losses(), &record);
+  if ((*coordinator)->EndedByLoss().has_value())
+    record.set_status(absl::StrCat(record.status(), WhoStartsAgain(spec)));
   FillLastWords((*coordinator)->AwaitLastWords(over ? kLastWordsLimit : kUnwindWordsLimit),
                 &record);
   // What else the machine did is not known to one of its ranks, but its own stops are.
@@ -286,7 +349,8 @@ int RunNodeCommand(NodeFlags flags) {
   };
   // Who leads the run has started mpirun, and this is one of its ranks.
   if (flags.joins && !flags.rank) DieWithParent();
-  const absl::Status filled = FillFromEnvironment(&flags);
+  absl::Status filled = FillFromEnvironment(&flags);
+  if (filled.ok()) filled = CheckStandardInput(flags);
   if (!filled.ok()) return fail(filled);
   absl::StatusOr<RunSpec> spec = BuildSpec(flags);
   if (!spec.ok()) return fail(spec.status());
@@ -305,7 +369,7 @@ int RunNodeCommand(NodeFlags flags) {
   const std::string name = NamesOf(nodes);
   NameProcess(nodes);
   NodeOptions options{*flags.rank, *coordinator, *credentials, flags.device.value_or(0),
-                      flags.turns, flags.faults};
+                      flags.hooks};
   if (leads) return Lead(*spec, name, options, flags);
   // Who leads the run says what happened; a rank started by hand says it too.
   const bool says = !flags.joins;
@@ -346,8 +410,9 @@ void DeclareNode(Command program, Action* action) {
                   "another process leads the run, whatever this one's rank");
   command.AddFlag("--resume", &flags->resume,
                   "go on from the newest checkpoint in --checkpoints; every rank says it");
-  command.AddOption("--turns", &flags->turns, "").Hidden();
-  command.AddOption("--faults", &flags->faults, "").Hidden();
+  command.AddOption("--turns", &flags->hooks.turns, "").Hidden();
+  command.AddOption("--faults", &flags->hooks.faults, "").Hidden();
+  command.AddOption("--clock", &flags->hooks.clock, "").Hidden();
   command.AddOption("--resolved", &flags->resolved, "").Hidden();
   flags->spec.Declare(command);
   command.OnChosen([action, flags] { *action = [flags] { return RunNodeCommand(*flags); }; });

@@ -30,9 +30,9 @@ namespace {
 
 bool IsOk(const RunSummary& summary) { return summary.status() == "ok"; }
 
-// What of a run's surroundings was made up, as lines that end with a newline; arms that are
-// compared have it in common.
-std::string EmulationText(const RunRecord& record) {
+// What of a run's surroundings is unusual or made up, as lines that end with a newline; arms that
+// are compared have it in common.
+std::string SurroundingsText(const RunRecord& record) {
   const RunSpec& spec = record.spec();
   std::string text;
   const std::string network = NetworkText(spec.transport());
@@ -42,10 +42,30 @@ std::string EmulationText(const RunRecord& record) {
                     network, "\n");
   }
   if (!compute.empty()) absl::StrAppend(&text, "compute: ", compute, "\n");
+  if (spec.transport().security() == "tls")
+    absl::StrAppend(&text, "connections: encrypted (TLS), which costs time\n");
   if (spec.training().has_emulated_compute()) {
     absl::StrAppend(&text, "nothing was learned: loss and accuracy have no figures\n");
   }
   return text.empty() ? text : "\n" + text;
+}
+
+// Of a run that lost a process, behind who that was.
+std::string HowItWentOn(const Loss& loss) {
+  if (loss.restarted()) {
+    const std::string lost =
+        loss.lost_updates() > 0 ? absl::StrCat(", ", loss.lost_updates(), " updates lost") : "";
+    const std::string begun = loss.recovery_seconds() > 0
+                                  ? absl::StrFormat(" and in step %d after %.2f s",
+                                                    loss.resumed_step(), loss.recovery_seconds())
+                                  : absl::StrCat(" from step ", loss.resumed_step());
+    return absl::StrCat(": all processes were started again", begun, ", ", loss.undone_steps(),
+                        " steps undone", lost, "; bytes are without those of undone steps");
+  }
+  constexpr char kUnlike[] = "; its bytes and times are of unlike numbers of workers";
+  if (!loss.reformed()) return absl::StrCat(": the others went on", kUnlike);
+  return absl::StrFormat(": the others went on from step %d as a new group after %.2f s%s",
+                         loss.resumed_step(), loss.recovery_seconds(), kUnlike);
 }
 
 // What the nodes of a failed run did at its end, and how to see their last events.
@@ -108,7 +128,7 @@ void Outcome::Print(bool json, const std::vector<std::string>& columns) const {
       const std::string doubts = DoubtsText(AllDoubts());
       std::printf("\n%s%s%s", RenderTable(summaries_, TerminalWidth(), columns).c_str(),
                   doubts.empty() ? "" : absl::StrCat("\n", doubts).c_str(),
-                  EmulationText(records_.front()).c_str());
+                  SurroundingsText(records_.front()).c_str());
     } else {
       for (const RunSummary& summary : summaries_) {
         std::printf("\n%s failed: %s\n", summary.arm().c_str(), summary.status().c_str());
@@ -128,14 +148,9 @@ void Outcome::Print(bool json, const std::vector<std::string>& columns) const {
 std::vector<std::string> LossNotes(const RunRecord& record) {
   std::vector<std::string> notes;
   for (const Loss& loss : record.losses()) {
-    notes.push_back(absl::StrCat(
-        record.spec().name(), " lost ", absl::StrJoin(loss.nodes(), "+"), " at step ", loss.step(),
-        " (", loss.how(), ")",
-        loss.reformed()
-            ? absl::StrFormat(": the others went on from step %d as a new group after %.2f s",
-                              loss.resumed_step(), loss.recovery_seconds())
-            : ": the others went on",
-        "; its bytes and times are of unlike numbers of workers"));
+    notes.push_back(absl::StrCat(record.spec().name(), " lost ", absl::StrJoin(loss.nodes(), "+"),
+                                 " at step ", loss.step(), " (", loss.how(), ")",
+                                 HowItWentOn(loss)));
   }
   return notes;
 }

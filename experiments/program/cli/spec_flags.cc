@@ -7,7 +7,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/network_text.h"
 #include "common/config/override.h"
-#include "experiments/program/run/launcher_environment.h"
+#include "experiments/program/run/job_credentials.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {
@@ -26,8 +26,10 @@ constexpr Flag kFlags[] = {
      "parameter servers, where they are dedicated [1]"},
     {"--batch", "B", "training.batch_per_worker", "samples a worker takes in a step [32]"},
     {"--on-failure", "WHAT", "strategy.on_failure",
-     "what follows when a process is lost: abort, the run ends; continue, those left go on where "
-     "they are; reform, from the last step that all have; go_on, each arm as it can [abort]"},
+     "what follows when a process is lost: ABORT, the run ends; CONTINUE, those left go on where "
+     "they are; REFORM, from the last step that all have; RESTART, all processes are started again "
+     "from the newest checkpoint, at most limits.restarts times; GO_ON, each arm as it can; in "
+     "small letters too [ABORT]"},
     {"--steps", "STEPS", "training.steps", "steps to train, instead of --epochs"},
     {"--epochs", "EPOCHS", "training.epochs",
      "passes over the training set; fractions are allowed [2]"},
@@ -160,7 +162,7 @@ absl::Status SpecFlags::Apply(RunSpec* spec) const {
     RM_RETURN_IF_ERROR(set(field));
   }
   if (!tls_folder_.empty()) {
-    SetTlsFolder(tls_folder_);
+    RM_RETURN_IF_ERROR(UseTlsFolder(tls_folder_));
     spec->mutable_transport()->set_security("tls");
   }
   if (is_insecure_) spec->mutable_transport()->set_security("insecure");

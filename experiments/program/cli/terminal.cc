@@ -77,11 +77,22 @@ void ProgressLine::Show(const ArmProgress& progress) {
   } else if (progress.marks > 0) {
     absl::StrAppend(&text, "  accuracy after the run");
   }
-  if (progress.step > 0 && progress.scored_marks == 0) {
-    const double left = progress.seconds / progress.step * (progress.steps - progress.step);
+  if (const double left = SecondsLeft(progress); left > 0 && progress.scored_marks == 0)
     absl::StrAppend(&text, "  ", FormatSeconds(left), " left");
-  }
   line_.Show(std::move(text), progress.seconds, progress.step > 0);
+}
+
+double ProgressLine::SecondsLeft(const ArmProgress& progress) {
+  if (progress.step <= 0) return 0;
+  if (progress.step < last_step_ || last_step_ == 0) {
+    first_step_ = progress.step;
+    first_seconds_ = progress.seconds;
+  }
+  last_step_ = progress.step;
+  const int64_t made = progress.step - first_step_;
+  if (made == 0) return 0;
+  return (progress.seconds - first_seconds_) / static_cast<double>(made) *
+         static_cast<double>(progress.steps - progress.step);
 }
 
 void ProgressLine::Finish(const std::string& outcome) {

@@ -34,8 +34,14 @@ class ProgressLine {
   void Finish(const std::string& outcome);
 
  private:
+  // At the pace since the first step that was seen: neither the start nor the steps before a
+  // checkpoint say how long one takes. 0: nobody knows yet.
+  double SecondsLeft(const ArmProgress& progress);
+
   const std::string arm_;
   StatusLine line_;
+  int64_t first_step_ = 0, last_step_ = 0;
+  double first_seconds_ = 0;
 };
 
 // "1 m 05 s", "12 s"

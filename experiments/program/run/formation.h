@@ -19,12 +19,11 @@
 #include "common/exchange/kept_marks.h"
 #include "common/exchange/snapshot_store.h"
 #include "common/params/param_layout.h"
-#include "common/state/kept_steps.h"
-#include "common/state/state.h"
 #include "common/tensor/tensor.h"
 #include "common/trace/node_traces.h"
 #include "common/transport/fabric.h"
 #include "common/transport/metered.h"
+#include "experiments/program/run/formations/formation_core.h"
 #include "experiments/program/run/last_words_keeper.h"
 #include "experiments/program/run/node_checkpoints.h"
 #include "experiments/program/run/process_conductor.h"
@@ -51,22 +50,13 @@ struct ProcessInputs {
   int device = 0;
 };
 
-// What a node of this process goes on from in the formation that follows the one it was in.
-struct KeptNode {
-  KeptSteps steps;  // of the formation that it is in, or was in last
+// What a node of this process goes on with in the formation that follows the one it was in.
+struct KeptNode : NodeStates {
   KeptMarks marks;
-  std::optional<State> state;  // that it begins with; absent: the initial weights
   // A worker's or a server's, so far; absent: it has reported nothing yet.
   std::optional<WorkerReport> worker;
   std::optional<ServerReport> server;
   std::optional<Clock::time_point> clock_begin;  // of the worker's training
-};
-
-// Which formation of a run this is, for one of its processes.
-struct FormationPlace {
-  int32_t epoch = 0;    // 0: the first
-  int32_t process = 0;  // index of this process in it
-  int64_t first_step = 0;
 };
 
 // One process's part of a run from the moment when its group was formed until it ends, or is formed

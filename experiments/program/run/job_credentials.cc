@@ -25,4 +25,9 @@ absl::StatusOr<JobCredentials> CredentialsFor(absl::string_view security,
   return credentials;
 }
 
+absl::Status UseTlsFolder(const std::string& folder) {
+  SetTlsFolder(folder);
+  return Annotate(CredentialsFor("tls", "").status(), "--tls");
+}
+
 }  // namespace ringmaster

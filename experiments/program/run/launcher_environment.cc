@@ -1,5 +1,6 @@
 #include "experiments/program/run/launcher_environment.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <limits>
 
@@ -14,17 +15,66 @@ namespace ringmaster {
 namespace {
 
 // Which launcher sets which variables. A flag (--rank, --world-size, --device) wins over all of
-// them. Where several are set they must agree: none wins over another, since nobody can know which
-// is left over from an outer launcher.
+// them. Launchers start launchers: Slurm and Kubernetes start mpirun, hydra and torchrun on the
+// machines of a job, whose processes inherit the outer ones' variables, and those number machines,
+// not ranks. So the inner launcher wins. Of two at the same depth none does: nobody can know which
+// is left over.
 struct Launcher {
   const char* name;
-  const char* variables[3];  // by LauncherNumber
+  const char* variables[3];  // by LauncherNumber; null: it does not say that
+  // Whether it has started this process, where its variables are set.
+  bool (*is_it)();
+  const char* why_not;  // where it has not
+  int depth;            // of those that are inside others the largest
 };
-constexpr Launcher kTorchrun = {"torchrun and its like", {"RANK", "WORLD_SIZE", "LOCAL_RANK"}};
+
+bool IsSet(const char* name) {
+  const char* const value = std::getenv(name);
+  return value != nullptr && *value != '\0';
+}
+
+bool Always() { return true; }
+bool IsTorchrun() { return IsSet("TORCHELASTIC_RUN_ID"); }
+bool IsNotTorchrun() { return !IsTorchrun(); }
+bool IsHydra() { return IsSet("MPI_LOCALRANKID"); }
+bool IsNotHydra() { return !IsHydra(); }
+// Of a batch script they say what they say of rank 0.
+bool IsStep() { return IsSet("SLURM_STEP_ID"); }
+bool Never() { return false; }
+
+// RANK by hand or by an image stands at every depth: whom it contradicts nobody can know.
+constexpr int kAnyDepth = -1;
+constexpr int kInJob = 0, kInStep = 1, kInLauncher = 2;
+
 constexpr Launcher kMpirun = {
     "Open MPI's mpirun",
-    {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"}};
-constexpr Launcher kLaunchers[] = {kTorchrun, kMpirun};
+    {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"},
+    Always,
+    "",
+    kInLauncher};
+constexpr Launcher kLaunchers[] = {
+    {"torchrun", {"RANK", "WORLD_SIZE", "LOCAL_RANK"}, IsTorchrun, nullptr, kInLauncher},
+    {"whoever sets RANK", {"RANK", "WORLD_SIZE", "LOCAL_RANK"}, IsNotTorchrun, nullptr, kAnyDepth},
+    kMpirun,
+    {"MPICH's or Intel MPI's mpiexec.hydra",
+     {"PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"},
+     IsHydra,
+     nullptr,
+     kInLauncher},
+    {"a launcher that speaks PMI", {"PMI_RANK", "PMI_SIZE", nullptr}, IsNotHydra, nullptr, kInStep},
+    {"Slurm's srun",
+     {"SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"},
+     IsStep,
+     "a batch script has it too, and no SLURM_STEP_ID; start the ranks with srun",
+     kInStep},
+    {"Kubernetes' Indexed Job",
+     {"JOB_COMPLETION_INDEX", nullptr, nullptr},
+     Always,
+     nullptr,
+     kInJob},
+    // Every PMIx launcher has this one, and no size beside it.
+    {"PMIx", {"PMIX_RANK", nullptr, nullptr}, Never, "no size stands beside it", kInStep},
+};
 constexpr const char* kFlags[3] = {"--rank", "--world-size", "--device"};
 
 constexpr int kPortMax = 65535;
@@ -47,23 +97,37 @@ absl::StatusOr<std::optional<int>> Number(const char* name,
   return std::optional<int>(value);
 }
 
-absl::StatusOr<std::optional<int>> ReadFrom(absl::Span<const Launcher> launchers,
-                                            LauncherNumber what) {
-  const int index = static_cast<int>(what);
-  std::optional<int> found;
-  const Launcher* first = nullptr;
+// Those of `launchers` that say `what` of this process, and of them the innermost.
+std::vector<const Launcher*> Innermost(absl::Span<const Launcher> launchers, int what) {
+  std::vector<const Launcher*> speak;
+  int depth = kInJob;
   for (const Launcher& launcher : launchers) {
-    RM_ASSIGN_OR_RETURN(const std::optional<int> value, Number(launcher.variables[index]));
-    if (!value) continue;
-    if (found && *found != *value) {
+    const char* const variable = launcher.variables[what];
+    if (variable == nullptr || !IsSet(variable) || !launcher.is_it()) continue;
+    speak.push_back(&launcher);
+    depth = std::max(depth, launcher.depth);
+  }
+  const auto is_outer = [depth](const Launcher* launcher) {
+    return launcher->depth != kAnyDepth && launcher->depth < depth;
+  };
+  speak.erase(std::remove_if(speak.begin(), speak.end(), is_outer), speak.end());
+  return speak;
+}
+
+absl::StatusOr<std::optional<LauncherWord>> ReadFrom(absl::Span<const Launcher> launchers,
+                                                     LauncherNumber number) {
+  const int what = static_cast<int>(number);
+  std::optional<LauncherWord> found;
+  for (const Launcher* launcher : Innermost(launchers, what)) {
+    const char* const variable = launcher->variables[what];
+    RM_ASSIGN_OR_RETURN(const std::optional<int> value, Number(variable));
+    if (found && found->value != *value) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "environment variables contradict each other: ", first->variables[index], "=", *found,
-          " (of ", first->name, ") and ", launcher.variables[index], "=", *value, " (of ",
-          launcher.name, "); unset the one that is left over from elsewhere, or give ",
-          kFlags[index]));
+          "environment variables contradict each other: ", found->variable, "=", found->value,
+          " (of ", found->launcher, ") and ", variable, "=", *value, " (of ", launcher->name,
+          "); unset the one that is left over from elsewhere, or give ", kFlags[what]));
     }
-    if (!found) first = &launcher;
-    found = value;
+    if (!found) found = LauncherWord{*value, variable, launcher->name};
   }
   return found;
 }
@@ -78,12 +142,32 @@ Environment ReadEnvironment() {
 
 void SetTlsFolder(const std::string& folder) { setenv(kTlsVariable, folder.c_str(), 1); }
 
-absl::StatusOr<std::optional<int>> ReadFromLauncher(LauncherNumber what) {
+absl::StatusOr<std::optional<LauncherWord>> ReadFromLauncher(LauncherNumber what) {
   return ReadFrom(kLaunchers, what);
 }
 
-absl::StatusOr<std::optional<int>> ReadFromMpirun(LauncherNumber what) {
+absl::StatusOr<std::optional<LauncherWord>> ReadFromMpirun(LauncherNumber what) {
   return ReadFrom({kMpirun}, what);
+}
+
+std::vector<std::string> NotTaken(LauncherNumber number) {
+  const int what = static_cast<int>(number);
+  const std::vector<const Launcher*> taken = Innermost(kLaunchers, what);
+  std::vector<std::string> lines;
+  for (const Launcher& launcher : kLaunchers) {
+    const char* const variable = launcher.variables[what];
+    if (variable == nullptr || !IsSet(variable)) continue;
+    if (std::find(taken.begin(), taken.end(), &launcher) != taken.end()) continue;
+    const bool is_it = launcher.is_it();
+    // The same variable counts for another.
+    if (!is_it && launcher.why_not == nullptr) continue;
+    lines.push_back(
+        absl::StrCat(variable, "=", *Variable(variable), " (",
+                     is_it ? absl::StrCat("of ", launcher.name, ", which has started the launcher")
+                           : launcher.why_not,
+                     ")"));
+  }
+  return lines;
 }
 
 absl::StatusOr<std::optional<HostPort>> ReadCoordinator() {
@@ -103,14 +187,19 @@ absl::StatusOr<std::optional<HostPort>> ReadCoordinator() {
         address ? *address : *port_text, "\" is set and ", address ? "MASTER_PORT" : "MASTER_ADDR",
         " is not; set both, or give --coordinator HOST:PORT"));
   }
-  RM_ASSIGN_OR_RETURN(const std::optional<int> port, Number("MASTER_PORT", kPortMax));
+  RM_ASSIGN_OR_RETURN(const std::optional<int> port,
+                      Number("MASTER_PORT", AgentHasMasterPort() ? kPortMax - 1 : kPortMax));
   const std::string host = WithoutBrackets(*address);
   if (absl::StrContains(host, ':') && !IsNumericAddress(host)) {
     return absl::InvalidArgumentError(
         absl::StrCat("environment variable MASTER_ADDR=\"", *address,
                      "\": expected a name or an address without a port"));
   }
-  return std::optional<HostPort>(HostPort{host, *port});
+  return std::optional<HostPort>(HostPort{host, AgentHasMasterPort() ? *port + 1 : *port});
+}
+
+bool AgentHasMasterPort() {
+  return Variable("TORCHELASTIC_USE_AGENT_STORE").value_or("") == "True";
 }
 
 std::string WhyMasterPortMayBeTaken() {

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/base/host_port.h"
@@ -33,21 +34,37 @@ Environment ReadEnvironment();
 // and in those that it starts. While there is one thread.
 void SetTlsFolder(const std::string& folder);
 
-// A number that launchers give to each process they start.
+// A number that launchers give to each process they start. The local rank is the process's number
+// on its machine.
 enum class LauncherNumber { kRank, kWorldSize, kLocalRank };
 
-// What the launchers that have set their variable say; absent where none has. InvalidArgument: a
-// value is no number, or two of them contradict each other; both variables are named with their
-// values.
-absl::StatusOr<std::optional<int>> ReadFromLauncher(LauncherNumber what);
+struct LauncherWord {
+  int value = 0;
+  std::string variable;  // that says it
+  std::string launcher;  // whose it is
+};
 
-// What mpirun alone says, for a rank whose leader has started mpirun itself.
-absl::StatusOr<std::optional<int>> ReadFromMpirun(LauncherNumber what);
+// What the launcher says that has started this process; absent where none has, or it does not say
+// that. Where launchers have started launchers the innermost counts (the table in the .cc file).
+// InvalidArgument: a value is no number, or two that neither is inside the other contradict each
+// other; both variables are named with their values.
+absl::StatusOr<std::optional<LauncherWord>> ReadFromLauncher(LauncherNumber what);
+
+// What Open MPI's mpirun alone says, for a rank whose leader has started it itself.
+absl::StatusOr<std::optional<LauncherWord>> ReadFromMpirun(LauncherNumber what);
+
+// The variables of launchers that are set and do not count for `what`, each with its value and why:
+// "SLURM_PROCID=0 (a batch script has it too: start ranks with srun)".
+std::vector<std::string> NotTaken(LauncherNumber what);
 
 // MASTER_ADDR and MASTER_PORT; absent where neither is set. InvalidArgument: only one of them is,
 // or the port is no number. The MASTER_PORT that Kubernetes gives every pod beside a Service named
-// "master" is named as Kubernetes' own.
+// "master" is named as Kubernetes' own. Where torchrun's agent listens there itself
+// (TORCHELASTIC_USE_AGENT_STORE is True, the same on every rank), the port after it.
 absl::StatusOr<std::optional<HostPort>> ReadCoordinator();
+
+// Whether ReadCoordinator's port is not MASTER_PORT itself: torchrun's agent has that.
+bool AgentHasMasterPort();
 
 // What to add where MASTER_PORT turns out to be taken: torchrun's agent may hold it itself. Empty:
 // no torchrun.

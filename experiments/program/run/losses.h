@@ -54,6 +54,7 @@ inline absl::Status CanContinueWith(const SchemeTraits& traits, const std::vecto
 // What the loss of a process leads to in the resolved spec's run.
 inline LossRules LossRulesOf(const RunSpec& spec) {
   LossRules rules;
+  if (StartsAgain(spec)) rules.then = AfterLoss::kRestart;
   if (GoesOn(spec)) {
     rules.then = AfterLoss::kContinue;
     rules.goes_on_until = kTrained;
@@ -80,11 +81,12 @@ inline std::string LossText(const Loss& loss) {
 inline void FillLosses(const std::vector<Loss>& losses, RunRecord* record) {
   for (const Loss& lost : losses) {
     Loss& loss = *record->add_losses() = lost;
+    const bool went_back = loss.reformed() || loss.restarted();
+    const auto step = static_cast<int>(went_back ? loss.resumed_step() : loss.step());
     double before = 0, after = 0;
     int workers = 0;
     for (const ProcessReport& process : record->reports()) {
       for (const WorkerReport& worker : process.workers()) {
-        const auto step = static_cast<int>(loss.reformed() ? loss.resumed_step() : loss.step());
         if (step < 1 || worker.step_loss_size() <= step) continue;
         before += worker.step_loss(step - 1);
         after += worker.step_loss(step);

@@ -24,6 +24,7 @@
 #include "common/scheme/registry.h"
 #include "common/transport/fabric.h"
 #include "experiments/program/run/formation.h"
+#include "experiments/program/run/formations/formation_core.h"
 #include "experiments/program/run/join_limit.h"
 #include "experiments/program/run/lost_peers.h"
 #include "experiments/program/run/network.h"
@@ -49,12 +50,11 @@ constexpr absl::Duration kServersEndLimit = absl::Milliseconds(200);
 class Node {
  public:
   Node(const RunSpec& spec, const NodeOptions& options)
-      : spec_(spec),
-        options_(options),
-        place_{0, options.process, spec.output().resume_step()},
-        nodes_(PlaceNodes(spec)[options.process]),
-        name_(NamesOf(nodes_)) {
-    if (MayReform(spec)) kept_.resize(nodes_.size());
+      : options_(options), kept_(MayReform(spec) ? PlaceNodes(spec)[options.process].size() : 0) {
+    std::vector<NodeStates*> states;
+    for (KeptNode& node : kept_) states.push_back(&node);
+    core_.emplace(spec, options.process, std::move(states));
+    name_ = NamesOf(nodes());
   }
 
   absl::Status Run() {
@@ -66,7 +66,7 @@ class Node {
     const ConfinementMeter confinement;
     absl::Status ran = RunFormation(cpu_before, confinement);
     // Another process is lost, and this one goes on with those left.
-    while (client_->epoch() != place_.epoch) {
+    while (client_->epoch() != place().epoch) {
       RM_RETURN_IF_ERROR(FormAnew());
       ran = RunFormation(cpu_before, confinement);
     }
@@ -83,51 +83,53 @@ class Node {
     if (!has_workers()) {
       int64_t train_count = 0;
       int64_t test_count = 0;
-      RM_ASSIGN_OR_RETURN(shape, InspectDataset(spec_.data(), &train_count, &test_count));
+      RM_ASSIGN_OR_RETURN(shape, InspectDataset(spec().data(), &train_count, &test_count));
     } else {
-      RM_ASSIGN_OR_RETURN(inputs_.dataset, LoadDataset(spec_.data(), DatasetPartFor(spec_)));
+      RM_ASSIGN_OR_RETURN(inputs_.dataset, LoadDataset(spec().data(), DatasetPartFor(spec())));
       shape = inputs_.dataset.train.shape;
       RM_ASSIGN_OR_RETURN(auto kernels,
-                          CreateKernelLibrary(spec_.training().kernels(), options_.device));
+                          CreateKernelLibrary(spec().training().kernels(), options_.device));
       inputs_.kernel_target = kernels->target();
     }
     inputs_.device = options_.device;
     // Initial weights and layout come from the host's model (or a file) on every process: they do
     // not depend on the device.
-    RM_ASSIGN_OR_RETURN(const WorkerParts host, CreateHostModel(spec_, shape));
+    RM_ASSIGN_OR_RETURN(const WorkerParts host, CreateHostModel(spec(), shape));
     inputs_.layout = std::make_unique<ParamLayout>(host.model->layout());
-    RM_ASSIGN_OR_RETURN(inputs_.initial_weights, InitialWeights(spec_, *host.model));
+    RM_ASSIGN_OR_RETURN(inputs_.initial_weights, InitialWeights(spec(), *host.model));
     inputs_.weights_fingerprint = WeightsFingerprint(inputs_.initial_weights);
     RM_ASSIGN_OR_RETURN(
         inputs_.checkpoints,
         RunCheckpoints::Open(
-            spec_, {nodes_, options_.process == 0, options_.credentials.token,
-                    absl::StrCat(inputs_.weights_fingerprint, " ", inputs_.layout->fingerprint(),
-                                 " ", inputs_.dataset.facts.fingerprint())}));
-    RM_RETURN_IF_ERROR(
-        inputs_.hooks.Open(options_.turns, options_.faults, nodes_, options_.coordinator));
+            spec(), {nodes(), options_.process == 0, options_.credentials.token,
+                     absl::StrCat(inputs_.weights_fingerprint, " ", inputs_.layout->fingerprint(),
+                                  " ", inputs_.dataset.facts.fingerprint())}));
+    RM_RETURN_IF_ERROR(inputs_.hooks.Open(options_.hooks, nodes(), options_.coordinator));
     RM_ASSIGN_OR_RETURN(auto fabric, Listen());
-    formation_ = std::make_unique<Formation>(spec_, place_, inputs_, std::move(fabric), kept());
+    formation_ = std::make_unique<Formation>(spec(), place(), inputs_, std::move(fabric), kept());
     return absl::OkStatus();
   }
 
   // A data plane that listens.
   absl::StatusOr<std::unique_ptr<Fabric>> Listen() const {
-    return CreateFabric(FabricOptionsOf(spec_, options_.credentials));
+    return CreateFabric(FabricOptionsOf(spec(), options_.credentials));
   }
 
   bool has_workers() const {
-    return std::any_of(nodes_.begin(), nodes_.end(),
+    return std::any_of(nodes().begin(), nodes().end(),
                        [](const NodeId& node) { return node.role == Role::kWorker; });
   }
 
+  const RunSpec& spec() const { return core_->spec(); }
+  const FormationPlace& place() const { return core_->place(); }
+  const std::vector<NodeId>& nodes() const { return core_->nodes(); }
   std::vector<KeptNode>* kept() { return kept_.empty() ? nullptr : &kept_; }
 
   // What this process has read, beside its spec.
   RunInputs Inputs() const {
     RunInputs inputs;
     *inputs.mutable_data() = inputs_.dataset.facts;
-    if (!spec_.training().init_weights().empty())
+    if (!spec().training().init_weights().empty())
       inputs.set_init_weights(
           absl::StrCat(absl::Hex(inputs_.weights_fingerprint, absl::kZeroPad16)));
     return inputs;
@@ -136,15 +138,15 @@ class Node {
   absl::Status Join() {
     ringmaster::Join join;
     join.set_process(options_.process);
-    join.set_processes(TraitsOf(spec_).processes);
-    join.set_spec_fingerprint(SpecFingerprint(spec_));
+    join.set_processes(TraitsOf(spec()).processes);
+    join.set_spec_fingerprint(SpecFingerprint(spec()));
     join.set_weights_fingerprint(inputs_.weights_fingerprint);
     join.set_layout_fingerprint(inputs_.layout->fingerprint());
     if (has_workers()) *join.mutable_data() = inputs_.dataset.facts;
     join.set_kernel_target(inputs_.kernel_target);
     join.set_data_endpoint(formation_->fabric().endpoint());
     SayWhoJoins(&join);
-    for (const NodeId& id : nodes_) {
+    for (const NodeId& id : nodes()) {
       NodeName* name = join.add_nodes();
       name->set_server(id.role == Role::kServer);
       name->set_index(id.index);
@@ -152,9 +154,9 @@ class Node {
     RM_ASSIGN_OR_RETURN(
         client_,
         ControlClient::Attend(
-            options_.coordinator, options_.credentials, join, MonotonicNow() + JoinLimit(spec_),
+            options_.coordinator, options_.credentials, join, MonotonicNow() + JoinLimit(spec()),
             [this](const absl::Status& why) { EndExchange(why); },
-            [this] { return MakeHeartbeat(); }, absl::Seconds(spec_.limits().heartbeat_seconds()),
+            [this] { return MakeHeartbeat(); }, absl::Seconds(spec().limits().heartbeat_seconds()),
             options_.ends, [this] { return TellLastWords(); }, OnLoss()));
     inputs_.hooks.Joined();
     Log(LogLevel::kDebug, absl::StrCat(name_, ": joined, pid ", getpid()));
@@ -163,7 +165,7 @@ class Node {
 
   // What hears of losses; where none is gone on from, nothing.
   std::function<void(const ToProcess&)> OnLoss() {
-    if (GoesOn(spec_)) {
+    if (GoesOn(spec())) {
       return [this](const ToProcess& message) {
         if (message.has_lost()) lost_peers_.Lose(message.lost().process());
       };
@@ -181,35 +183,35 @@ class Node {
   // The process was welcomed to the formation.
   absl::Status Connect() {
     const Welcome& welcome = client_->welcome();
-    const std::string& own = welcome.processes(place_.process).data_endpoint();
+    const std::string& own = welcome.processes(place().process).data_endpoint();
     std::string own_address;
     // Where every address is listened at, peers were told a real one; what opens sockets of its own
     // takes it too.
-    if (IsWildcard(WithoutBrackets(spec_.transport().listen_address())) && !own.empty()) {
+    if (IsWildcard(WithoutBrackets(spec().transport().listen_address())) && !own.empty()) {
       RM_ASSIGN_OR_RETURN(const HostPort endpoint, HostPort::Parse(own));
       own_address = endpoint.host;
     }
     formation_->Welcomed(Clock::now(), own_address);
-    const absl::Status connected = formation_->Connect(welcome, JoinLimit(spec_));
+    const absl::Status connected = formation_->Connect(welcome, JoinLimit(spec()));
     if (connected.ok()) {
       lost_peers_.Connected(formation_->fabric());
       return connected;
     }
     client_->Fail(Annotate(connected, absl::StrCat(name_, " connecting")));
-    if (client_->epoch() != place_.epoch) return absl::OkStatus();  // another process is lost
+    if (client_->epoch() != place().epoch) return absl::OkStatus();  // another process is lost
     const absl::Status of_the_run = client_->status();
     return of_the_run.ok() ? connected : of_the_run;
   }
 
   // Trains, and reports, unless a process is lost meanwhile.
   absl::Status RunFormation(double cpu_before, const ConfinementMeter& confinement) {
-    if (client_->epoch() != place_.epoch) return client_->status();
+    if (client_->epoch() != place().epoch) return client_->status();
     RM_RETURN_IF_ERROR(formation_->Run(*client_));
     ProcessReport report;
     report.set_transport(formation_->fabric().name());
     if (has_workers()) *report.mutable_inputs() = Inputs();
     *report.mutable_confinement() = confinement.End();
-    for (const NodeId& id : nodes_) report.mutable_confinement()->add_nodes(ToString(id));
+    for (const NodeId& id : nodes()) report.mutable_confinement()->add_nodes(ToString(id));
     AddCosts(cpu_before, report.mutable_costs());
     // After the costs: counting copies what is counted.
     RM_RETURN_IF_ERROR(formation_->AddTo(&report));
@@ -232,7 +234,7 @@ class Node {
       TakeDown();
       RM_ASSIGN_OR_RETURN(std::unique_ptr<Fabric> fabric, Listen());
       ready.set_data_endpoint(fabric->endpoint());
-      for (const int64_t step : StepsToGoOnFrom()) ready.add_steps(step);
+      for (const int64_t step : core_->StepsToGoOnFrom()) ready.add_steps(step);
       {
         absl::MutexLock lock(&mutex_);
         next_fabric_ = std::move(fabric);
@@ -258,55 +260,18 @@ class Node {
     if (formation != nullptr) formation->Release();
   }
 
-  // The steps before which all nodes of this process can go on.
-  std::vector<int64_t> StepsToGoOnFrom() const {
-    std::optional<std::vector<int64_t>> common;
-    for (const KeptNode& node : kept_) {
-      std::vector<int64_t> steps = node.steps.steps();
-      // It has begun none in the last formation.
-      if (steps.empty() && (node.state || place_.first_step == 0)) steps = {place_.first_step};
-      if (!common) {
-        common = steps;
-        continue;
-      }
-      std::vector<int64_t> both;
-      std::set_intersection(common->begin(), common->end(), steps.begin(), steps.end(),
-                            std::back_inserter(both));
-      common = both;
-    }
-    return common.value_or(std::vector<int64_t>());
-  }
-
   // The process is in the formation that it was welcomed to.
   absl::Status GoOn() {
-    const Welcome& welcome = client_->welcome();
-    const int32_t workers_before = spec_.training().workers();
-    std::vector<int32_t> left;  // ranks of the formation before
-    for (int i = 0; i < welcome.processes_size(); ++i) {
-      for (const NodeName& node : welcome.processes(i).nodes_before()) {
-        if (!node.server()) left.push_back(node.index());
-        const Role role = node.server() ? Role::kServer : Role::kWorker;
-        if (nodes_.front() == NodeId{role, node.index()}) place_.process = i;
-      }
-    }
-    for (size_t i = 0; i < kept_.size(); ++i) {
-      KeptNode& node = kept_[i];
-      if (!node.steps.steps().empty()) node.state = node.steps.Take(welcome.step());
-      if (nodes_[i].role == Role::kWorker || !node.state) continue;
-      RM_ASSIGN_OR_RETURN(node.state, ShardStateOf(left, workers_before, *std::move(node.state)));
-    }
-    RM_ASSIGN_OR_RETURN(spec_, ReformedSpec(spec_, left));
-    place_.epoch = welcome.epoch();
-    place_.first_step = welcome.step();
+    RM_RETURN_IF_ERROR(core_->GoOn(client_->welcome()));
     const std::string before = name_;
-    nodes_ = PlaceNodes(spec_)[place_.process];
-    name_ = NamesOf(nodes_);
-    Log(LogLevel::kDebug, absl::StrCat(before, ": goes on as ", name_, " before step ",
-                                       place_.first_step, ", one of ", left.size(), " workers"));
+    name_ = NamesOf(nodes());
+    Log(LogLevel::kDebug,
+        absl::StrCat(before, ": goes on as ", name_, " before step ", place().first_step,
+                     ", one of ", spec().training().workers(), " workers"));
     std::unique_ptr<Fabric> fabric;
     absl::MutexLock lock(&mutex_);
     fabric = std::move(next_fabric_);
-    formation_ = std::make_unique<Formation>(spec_, place_, inputs_, std::move(fabric), kept());
+    formation_ = std::make_unique<Formation>(spec(), place(), inputs_, std::move(fabric), kept());
     return absl::OkStatus();
   }
 
@@ -335,14 +300,11 @@ class Node {
     return formation_ == nullptr ? LastWords() : formation_->TellLastWords(kServersEndLimit);
   }
 
-  // As it was given; of a formation anew as that is.
-  RunSpec spec_;
   const NodeOptions options_;
-  FormationPlace place_;
-  std::vector<NodeId> nodes_;
-  std::string name_;  // "worker/1+server/1"
+  std::vector<KeptNode> kept_;         // by node; none: nobody goes back to a step
+  std::optional<FormationCore> core_;  // always there
+  std::string name_;                   // "worker/1+server/1"
   ProcessInputs inputs_;
-  std::vector<KeptNode> kept_;  // by node; none: nobody goes back to a step
   LostPeers lost_peers_;
 
   // The main thread makes and takes down what the client's threads look at.

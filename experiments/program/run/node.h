@@ -2,12 +2,12 @@
 #define RINGMASTER_EXPERIMENTS_PROGRAM_RUN_NODE_H_
 
 #include <cstdint>
-#include <string>
 
 #include "absl/status/status.h"
 #include "common/base/host_port.h"
 #include "common/control/end_request.h"
 #include "common/security/credentials.h"
+#include "experiments/program/run/attempts/hook_files.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {
@@ -18,11 +18,8 @@ struct NodeOptions {
   int32_t process = 0;
   HostPort coordinator;
   JobCredentials credentials;
-  int device = 0;      // GPU, where there is one
-  std::string turns;   // file by which somebody grants the steps (experiments/program/run/turns.h);
-                       // empty: nobody
-  std::string faults;  // file by which somebody has faults done to this process
-                       // (experiments/program/run/faults/injected_faults.h); empty: nobody
+  int device = 0;  // GPU, where there is one
+  HookFiles hooks;
   // by which somebody asks this process to leave the run; null: nobody does
   EndRequest* ends = nullptr;
   // Somebody leads the run, and says what happened to who has joined. What keeps this process from

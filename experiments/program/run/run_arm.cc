@@ -3,7 +3,8 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <map>
+#include <memory>
+#include <optional>
 #include <random>
 #include <utility>
 
@@ -15,6 +16,7 @@
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/build_stamp/build_stamp.h"
+#include "common/checkpoint/checkpoint_folder.h"
 #include "common/config/describe.h"
 #include "common/config/load.h"
 #include "common/engine/engine_names.h"
@@ -26,19 +28,21 @@
 #include "common/scheme/registry.h"
 #include "common/trace/node_traces.h"
 #include "common/trace/skew.h"
-#include "common/trace/training_clock.h"
 #include "experiments/program/run/children.h"
 #include "experiments/program/run/descriptors.h"
 #include "experiments/program/run/faults/injected_faults.h"
 #include "experiments/program/run/job_credentials.h"
 #include "experiments/program/run/join_limit.h"
-#include "experiments/program/run/launcher_environment.h"
+#include "experiments/program/run/attempts/launched_processes.h"
 #include "experiments/program/run/losses.h"
 #include "experiments/program/run/memory_file.h"
-#include "experiments/program/run/mpirun.h"
+#include "experiments/program/run/attempts/merged_reports.h"
 #include "experiments/program/run/node.h"
 #include "experiments/program/run/placement.h"
 #include "experiments/program/run/resolve_spec.h"
+#include "experiments/program/run/attempts/restarts.h"
+#include "experiments/program/run/run_checkpoints.h"
+#include "experiments/program/run/attempts/run_clock.h"
 #include "experiments/program/run/run_needs.h"
 #include "experiments/program/run/starting_processes.h"
 #include "proto/run_record.pb.h"
@@ -62,13 +66,6 @@ constexpr absl::Duration kCauseTime = absl::Seconds(1);
 // the limit.
 constexpr absl::Duration kStartingPatience = absl::Seconds(5);
 
-// What nodes are told of those who do something to their steps.
-void AddHooks(const RunArmOptions& options, std::vector<std::string>* arguments) {
-  if (!options.turns.empty()) arguments->insert(arguments->end(), {"--turns", options.turns});
-  if (options.faults != nullptr)
-    arguments->insert(arguments->end(), {"--faults", options.faults->path()});
-}
-
 EngineGpus GpusOf(const RunSpec& spec) { return EngineGpusOf(TraitsOf(spec).engine); }
 
 // The ranks of other runs share the one they are told.
@@ -76,65 +73,45 @@ bool NeedsDeviceEach(const RunSpec& spec) { return GpusOf(spec) == EngineGpus::k
 
 bool NeedsMpirun(const RunSpec& spec) { return TraitsOf(spec).engine == "mpi"; }
 
-absl::Status StartMpirun(const RunSpec& spec, const RunArmOptions& options,
-                         const HostPort& endpoint, const std::string& token, const MemoryFile& text,
-                         Children* children) {
-  const int32_t processes = TraitsOf(spec).processes;
-  RM_RETURN_IF_ERROR(text.status());
-  std::vector<std::string> arguments = {"node",
-                                        text.path(),
-                                        "--joins",
-                                        "--resolved",
-                                        FingerprintText(spec),
-                                        "--world-size",
-                                        absl::StrCat(processes),
-                                        "--coordinator",
-                                        endpoint.ToString(),
-                                        "--device",
-                                        absl::StrCat(options.device)};
-  AddHooks(options, &arguments);
-  if (LogsDebug()) arguments.push_back("--verbose");
-  MpirunOptions mpirun;
-  mpirun.ranks = processes;
-  mpirun.transport = spec.transport().name();
-  absl::StatusOr<ChildProgram> program =
-      Mpirun(mpirun, arguments, {absl::StrCat(kTokenVariable, "=", token)});
-  return program.ok() ? children->Start(*program) : program.status();
+// How often its processes may be started again.
+RestartRules RestartRulesOf(const RunSpec& spec) {
+  const SchemeTraits traits = TraitsOf(spec);
+  RestartRules rules;
+  if (StartsAgain(spec))
+    rules.most = spec.limits().has_restarts() ? spec.limits().restarts() : kRestartsDefault;
+  rules.workers = spec.training().workers();
+  rules.claims = traits.work == Work::kClaimed;
+  if (traits.servers > 0 && traits.updates == Updates::kOnArrival)
+    rules.steps_per_update = std::max(1, traits.local_steps);
+  rules.makes_checkpoints = !spec.output().checkpoints().empty();
+  return rules;
 }
 
-absl::Status StartProcesses(const RunSpec& spec, const RunArmOptions& options,
-                            const HostPort& endpoint, const std::string& token,
-                            Coordinator* coordinator, Children* children,
-                            StartingProcesses* starting) {
-  const int32_t processes = TraitsOf(spec).processes;
-  const std::string text = SerializeRunSpec(spec);
-  const std::string fingerprint = FingerprintText(spec);
-  const bool one_device_each = NeedsDeviceEach(spec);
-  for (int32_t process = 0; process < processes; ++process) {
-    ChildProgram program;
-    program.arguments = {"node",
-                         "-",
-                         "--joins",
-                         "--resolved",
-                         fingerprint,
-                         "--rank",
-                         absl::StrCat(process),
-                         "--world-size",
-                         absl::StrCat(processes),
-                         "--coordinator",
-                         endpoint.ToString(),
-                         "--device",
-                         absl::StrCat(options.device + (one_device_each ? process : 0))};
-    AddHooks(options, &program.arguments);
-    if (LogsDebug()) program.arguments.push_back("--verbose");
-    program.environment = {absl::StrCat(kTokenVariable, "=", token)};
-    program.input = text;
-    const absl::Status started = children->Start(program);
-    if (!started.ok()) return started;
-    coordinator->NoteStarted(process, children->pid(process));
-    starting->Add(children->pid(process));
+// How far workers had come, by what their processes said last.
+StepsMade StepsOf(const std::vector<LastWords>& words) {
+  StepsMade steps;
+  int64_t ended = 0;
+  bool all_told = !words.empty();
+  for (const LastWords& of_process : words) {
+    bool has_workers = of_process.nodes().empty();  // nobody knows
+    for (const NodeLastWords& node : of_process.nodes()) {
+      if (node.activity().node().server()) continue;
+      has_workers = true;
+      steps.latest = std::max(steps.latest, node.activity().step());
+      ended += node.activity().step();
+    }
+    if (has_workers && !of_process.silent_because().empty()) all_told = false;
   }
-  return absl::OkStatus();
+  if (all_told) steps.ended = ended;
+  return steps;
+}
+
+// Has the run go on from its newest checkpoint, or begin anew where none can be used.
+absl::Status GoBack(RunSpec* spec) {
+  const std::string& folder = spec->output().checkpoints();
+  if (folder.empty()) return absl::OkStatus();
+  for (const std::string& why : ResumeFromNewest(spec)) Log(LogLevel::kWarning, why);
+  return spec->output().has_resume_step() ? absl::OkStatus() : RemoveCheckpointsAfter(folder, 0);
 }
 
 // Processes that ended: what is not yet done of the run fails with that, whether they had joined or
@@ -184,118 +161,130 @@ absl::Status EndProcesses(const RunSpec& spec, const RunArmOptions& options,
   return Annotate(status, absl::StrCat("mpirun ended with ", ended.front().second));
 }
 
-// All processes agree on what they read, or the run would not have begun.
-void MoveInputs(RunRecord* record) {
-  for (ProcessReport& process : *record->mutable_reports()) {
-    if (process.has_inputs() && !record->has_inputs()) *record->mutable_inputs() = process.inputs();
-    process.clear_inputs();
-  }
-}
+// A run on this machine: attempts at it, each by processes of its own, one after the other.
+class LedRun {
+ public:
+  using Reports = std::vector<ProcessReport>;
 
-// What the processes could use together is the run's part of the machine; a quota that several
-// share has stopped them together.
-void MoveConfinements(RunRecord* record) {
-  std::vector<Confinement> processes;
-  std::map<std::pair<std::string, uint64_t>, Confinement> groups;  // by boot and group
-  for (ProcessReport& process : *record->mutable_reports()) {
-    if (!process.has_confinement()) continue;
-    const Confinement& own = processes.emplace_back(process.confinement());
-    Confinement& longest = groups[{own.boot_hash(), own.quota_group()}];
-    if (own.has_cpu_quota() && own.quota_periods() >= longest.quota_periods()) longest = own;
-    *record->add_confinements() = own;
-    process.clear_confinement();
-  }
-  if (processes.empty()) return;
-  SetUsableCores(processes, record->mutable_machine());
-  for (const auto& [group, confinement] : groups) {
-    if (confinement.quota_periods() == 0) continue;
-    Conditions* const conditions = record->mutable_conditions();
-    conditions->set_quota_periods(conditions->quota_periods() + confinement.quota_periods());
-    conditions->set_quota_throttled_periods(conditions->quota_throttled_periods() +
-                                            confinement.throttled_periods());
-    conditions->set_quota_throttled_seconds(conditions->quota_throttled_seconds() +
-                                            confinement.throttled_seconds());
-  }
-}
+  LedRun(const RunSpec& spec, const RunArmOptions& options)
+      : options_(options), spec_(spec), restarts_(RestartRulesOf(spec)) {}
 
-using Pauses = google::protobuf::RepeatedPtrField<TrainingPause>;
-
-// Puts what workers say by their own clocks on the run's, whose pauses it returns.
-Pauses MergeClocks(RunRecord* record) {
-  std::vector<WorkerReport*> workers;
-  std::vector<const Pauses*> of_workers;
-  for (ProcessReport& process : *record->mutable_reports()) {
-    for (WorkerReport& worker : *process.mutable_workers()) {
-      workers.push_back(&worker);
-      of_workers.push_back(&worker.pauses());
+  // Returns what the last attempt came to. `record` gets the last words of one that failed.
+  absl::StatusOr<Reports> Run(RunRecord* record) {
+    if (StartsAgain(spec_)) {
+      RM_ASSIGN_OR_RETURN(clock_, RunClock::Create());
+    }
+    for (;;) {
+      bool again = false;
+      absl::StatusOr<Reports> result = MakeAttempt(record, &again);
+      if (!again && !result.ok()) return restarts_.StatusOf(result.status());
+      if (!again) return result;
+      if (IsInterrupted()) return absl::CancelledError("interrupted");
+      RM_RETURN_IF_ERROR(GoBack(&spec_));
+      Log(LogLevel::kWarning,
+          absl::StrCat(spec_.name(), ": ", restarts_.StartFrom(spec_.output().resume_step())));
     }
   }
-  const Pauses common = CommonPauses(of_workers);
-  for (WorkerReport* worker : workers) {
-    const auto of_run = [&](double seconds) {
-      return TrainingSeconds(SinceStartNs(seconds, worker->pauses()), common);
-    };
-    worker->set_training_seconds(of_run(worker->training_seconds()));
-    for (Evaluation& share : *worker->mutable_evaluations())
-      share.set_seconds(of_run(share.seconds()));
-  }
-  for (WorkerReport* worker : workers) worker->clear_pauses();
-  return common;
-}
 
-// The time of an evaluation where servers hold the weights: when the last of them had passed the
-// mark. Their times count from the start of training.
-void MergeMarkTimes(RunRecord* record, const Pauses& pauses,
-                    std::map<int64_t, Evaluation>* merged) {
-  const std::vector<SampleMark> marks = SampleMarks(record->spec());
-  for (ProcessReport& process : *record->mutable_reports()) {
-    for (ServerReport& server : *process.mutable_servers()) {
-      const int count = std::min(static_cast<int>(marks.size()), server.mark_ns_size());
-      for (int mark = 0; mark < count; ++mark) {
-        const auto found = merged->find(marks[mark].samples);
-        if (found == merged->end()) continue;
-        const double seconds = TrainingSeconds(server.mark_ns(mark), pauses);
-        found->second.set_seconds(std::max(found->second.seconds(), seconds));
-      }
-      server.clear_mark_ns();
+  // Processes that were lost, and that the run went on after, in order.
+  std::vector<Loss> Losses() const {
+    std::vector<Loss> losses = restarts_.losses();
+    losses.insert(losses.end(), gone_on_after_.begin(), gone_on_after_.end());
+    return losses;
+  }
+
+ private:
+  bool IsInterrupted() const { return options_.interrupted != nullptr && *options_.interrupted; }
+
+  // `*again`: it ended by a loss, and the run is to be started again.
+  absl::StatusOr<Reports> MakeAttempt(RunRecord* record, bool* again) {
+    const std::string token = NewToken();
+    RM_ASSIGN_OR_RETURN(const JobCredentials credentials,
+                        CredentialsFor(spec_.transport().security(), token));
+    StartingProcesses starting(kStartingPatience);
+    CoordinatorOptions leads = CoordinatorOptionsOf(
+        spec_, {WithoutBrackets(spec_.transport().listen_address()), 0}, credentials);
+    leads.starting_limit = kStartingFactor * leads.join_limit;
+    leads.is_starting = [&starting](int32_t process) { return starting.GetsOn(process); };
+    if (!NeedsMpirun(spec_)) leads.cause_time = kCauseTime;
+    RM_ASSIGN_OR_RETURN(const std::unique_ptr<Coordinator> coordinator, Coordinator::Start(leads));
+    Children children;
+    const MemoryFile text(NeedsMpirun(spec_) ? SerializeRunSpec(spec_) : "");
+    const absl::Status started = Start(token, text, coordinator.get(), &children, &starting);
+    if (!started.ok()) coordinator->Abort(started);
+    AwaitEnd(coordinator.get(), &children);
+    return End(coordinator.get(), &children, record, again);
+  }
+
+  absl::Status Start(const std::string& token, const MemoryFile& text, Coordinator* coordinator,
+                     Children* children, StartingProcesses* starting) const {
+    LaunchPlan plan;
+    plan.spec = SerializeRunSpec(spec_);
+    plan.fingerprint = FingerprintText(spec_);
+    plan.processes = TraitsOf(spec_).processes;
+    plan.coordinator = coordinator->endpoint();
+    plan.token = token;
+    plan.device = options_.device;
+    plan.one_device_each = NeedsDeviceEach(spec_);
+    plan.hooks.turns = options_.turns;
+    if (options_.faults != nullptr) plan.hooks.faults = options_.faults->path();
+    if (clock_ != nullptr) plan.hooks.clock = clock_->path();
+    if (NeedsMpirun(spec_)) {
+      RM_RETURN_IF_ERROR(text.status());
+      return StartByMpirun(plan, spec_.transport().name(), text.path(), children);
+    }
+    return StartProcesses(plan, children, [&](int32_t process, pid_t pid) {
+      coordinator->NoteStarted(process, pid);
+      starting->Add(pid);
+    });
+  }
+
+  // Until the attempt is over.
+  void AwaitEnd(Coordinator* coordinator, Children* children) const {
+    size_t told = 0;
+    while (!coordinator->WaitFor(kPoll)) {
+      if (IsInterrupted()) coordinator->Abort(absl::CancelledError("interrupted"));
+      NoteEnds(spec_, children, coordinator);
+      if (options_.faults != nullptr) options_.faults->LetGoOn();
+      if (MayReform(spec_) || GoesOn(spec_)) DealWithLosses(spec_, coordinator, children, &told);
+      if (!options_.progress) continue;
+      ArmProgress progress = ProgressOf(coordinator->Processes(), spec_);
+      progress.seconds = absl::ToDoubleSeconds(MonotonicNow() - begin_);
+      options_.progress(progress);
     }
   }
-}
 
-// Weighted means over the workers' shares.
-void MergeEvaluations(RunRecord* record) {
-  const Pauses pauses = MergeClocks(record);
-  std::map<int64_t, Evaluation> merged;  // by samples seen
-  double loss_sum = 0;
-  int64_t loss_count = 0;
-  WorkerReport* first = nullptr;
-  for (ProcessReport& process : *record->mutable_reports()) {
-    for (WorkerReport& worker : *process.mutable_workers()) {
-      if (first == nullptr) first = &worker;
-      for (const Evaluation& share : worker.evaluations()) {
-        Evaluation& whole = merged[share.samples_seen()];
-        whole.set_samples_seen(share.samples_seen());
-        whole.set_seconds(std::max(whole.seconds(), share.seconds()));
-        whole.set_test_loss(whole.test_loss() + share.test_loss() * share.count());
-        whole.set_test_accuracy(whole.test_accuracy() + share.test_accuracy() * share.count());
-        whole.set_count(whole.count() + share.count());
-      }
-      loss_sum += worker.final_loss() * worker.final_loss_count();
-      loss_count += worker.final_loss_count();
-      worker.clear_evaluations();
+  // The attempt is over: notes what it came to, and ends its processes.
+  absl::StatusOr<Reports> End(Coordinator* coordinator, Children* children, RunRecord* record,
+                              bool* again) {
+    absl::StatusOr<Reports> result = coordinator->Result();
+    std::optional<EndingLoss> loss = coordinator->EndedByLoss();
+    if (IsInterrupted() || !restarts_.are_left()) loss.reset();
+    if (loss.has_value()) {
+      // Suspended it would never end by itself.
+      const pid_t pid = NeedsMpirun(spec_) ? 0 : children->pid(loss->process);
+      if (pid > 0) kill(pid, SIGKILL);
+    } else if (options_.faults != nullptr) {
+      options_.faults->RunIsOver();
     }
+    const std::vector<LastWords> words =
+        coordinator->AwaitLastWords(IsInterrupted() ? kInterruptWordsLimit : kLastWordsLimit);
+    *again = restarts_.AttemptEnds(loss, coordinator->Moments(), StepsOf(words));
+    if (!*again) FillLastWords(words, record);
+    const std::vector<Loss> losses = coordinator->Losses();
+    gone_on_after_.insert(gone_on_after_.end(), losses.begin(), losses.end());
+    const absl::Status status = EndProcesses(spec_, options_, result.status(), children);
+    if (!status.ok()) result = status;
+    return result;
   }
-  if (first == nullptr) return;
-  MergeMarkTimes(record, pauses, &merged);
-  for (auto& [samples_seen, whole] : merged) {
-    whole.set_test_loss(whole.test_loss() / whole.count());
-    whole.set_test_accuracy(whole.test_accuracy() / whole.count());
-    *first->add_evaluations() = whole;
-  }
-  if (loss_count == 0) return;
-  first->set_final_loss(loss_sum / loss_count);
-  first->set_final_loss_count(loss_count);
-}
+
+  const RunArmOptions& options_;
+  const MonotonicTime begin_ = MonotonicNow();
+  RunSpec spec_;  // of this attempt
+  Restarts restarts_;
+  std::unique_ptr<RunClock> clock_;  // null: the run is never started again
+  std::vector<Loss> gone_on_after_;  // within an attempt
+};
 
 }  // namespace
 
@@ -314,7 +303,7 @@ CoordinatorOptions CoordinatorOptionsOf(const RunSpec& spec, const HostPort& lis
   options.join_limit = JoinLimit(spec);
   if (const int64_t lots = ClaimedLots(spec); lots > 0)
     options.claims = {spec.output().resume_step() * spec.training().workers(), lots,
-                      spec.training().workers(), GoesOn(spec)};
+                      spec.training().workers(), PushesSayLots(spec)};
   options.losses = LossRulesOf(spec);
   options.waits.wait = absl::Seconds(spec.limits().wait_seconds());
   if (spec.limits().has_compute_seconds())
@@ -425,57 +414,12 @@ RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options) {
     FillRecord(fits, &record);
     return record;
   }
-  const std::string token = NewToken();
-  const auto credentials = CredentialsFor(spec.transport().security(), token);
-  if (!credentials.ok()) {
-    FillRecord(credentials.status(), &record);
-    return record;
-  }
-  const MonotonicTime begin = MonotonicNow();
   const ConditionsMeter conditions;
-  StartingProcesses starting(kStartingPatience);
-  CoordinatorOptions leads = CoordinatorOptionsOf(
-      spec, {WithoutBrackets(spec.transport().listen_address()), 0}, *credentials);
-  leads.starting_limit = kStartingFactor * leads.join_limit;
-  leads.is_starting = [&starting](int32_t process) { return starting.GetsOn(process); };
-  if (!NeedsMpirun(spec)) leads.cause_time = kCauseTime;
-  auto coordinator = Coordinator::Start(leads);
-  if (!coordinator.ok()) {
-    FillRecord(coordinator.status(), &record);
-    return record;
-  }
-  Children children;
-  const MemoryFile text(NeedsMpirun(spec) ? SerializeRunSpec(spec) : "");
-  const absl::Status started =
-      NeedsMpirun(spec)
-          ? StartMpirun(spec, options, (*coordinator)->endpoint(), token, text, &children)
-          : StartProcesses(spec, options, (*coordinator)->endpoint(), token, coordinator->get(),
-                           &children, &starting);
-  if (!started.ok()) (*coordinator)->Abort(started);
-  size_t told = 0;
-  while (!(*coordinator)->WaitFor(kPoll)) {
-    if (options.interrupted != nullptr && *options.interrupted) {
-      (*coordinator)->Abort(absl::CancelledError("interrupted"));
-    }
-    NoteEnds(spec, &children, coordinator->get());
-    if (options.faults != nullptr) options.faults->LetGoOn();
-    if (MayReform(spec) || GoesOn(spec)) DealWithLosses(spec, coordinator->get(), &children, &told);
-    if (!options.progress) continue;
-    ArmProgress progress = ProgressOf((*coordinator)->Processes(), spec);
-    progress.seconds = absl::ToDoubleSeconds(MonotonicNow() - begin);
-    options.progress(progress);
-  }
-  if (options.faults != nullptr) options.faults->RunIsOver();
-  absl::StatusOr<std::vector<ProcessReport>> result = (*coordinator)->Result();
-  const bool interrupted = options.interrupted != nullptr && *options.interrupted;
-  FillLastWords(
-      (*coordinator)->AwaitLastWords(interrupted ? kInterruptWordsLimit : kLastWordsLimit),
-      &record);
-  const absl::Status status = EndProcesses(spec, options, result.status(), &children);
-  if (!status.ok()) result = status;
+  LedRun run(spec, options);
+  const absl::StatusOr<std::vector<ProcessReport>> result = run.Run(&record);
   *record.mutable_conditions() = conditions.End();
   FillRecord(result, &record);
-  FillLosses((*coordinator)->Losses(), &record);
+  FillLosses(run.Losses(), &record);
   return record;
 }
 

@@ -12,23 +12,29 @@
 #include "common/base/message.h"
 #include "common/base/status_macros.h"
 #include "experiments/program/run/faults/injected_faults.h"
+#include "experiments/program/run/attempts/hook_files.h"
+#include "experiments/program/run/attempts/run_clock.h"
 #include "experiments/program/run/turns.h"
 #include "worker/loop/worker_setup.h"
 
 namespace ringmaster {
 
-// What who leads a run does to the steps of one of its processes: grants them, and has faults come.
+// What who leads a run does to the steps of one of its processes: grants them, has faults come, and
+// has the clock of training run on from that of processes before.
 class StepHooks {
  public:
-  // Opens the files of NodeOptions that are named; `nodes` live here, in the run's first formation.
-  // Errors: as of TurnTaker::Open and FaultTaker::Open.
-  absl::Status Open(const std::string& turns, const std::string& faults,
-                    const std::vector<NodeId>& nodes, const HostPort& coordinator) {
-    if (!turns.empty()) {
-      RM_ASSIGN_OR_RETURN(turns_, TurnTaker::Open(turns));
+  // Opens the files that are named; `nodes` live here, in the run's first formation. Errors: as of
+  // TurnTaker::Open, FaultTaker::Open and RunClock::Open.
+  absl::Status Open(const HookFiles& files, const std::vector<NodeId>& nodes,
+                    const HostPort& coordinator) {
+    if (!files.turns.empty()) {
+      RM_ASSIGN_OR_RETURN(turns_, TurnTaker::Open(files.turns));
     }
-    if (!faults.empty()) {
-      RM_ASSIGN_OR_RETURN(faults_, FaultTaker::Open(faults, nodes, coordinator));
+    if (!files.faults.empty()) {
+      RM_ASSIGN_OR_RETURN(faults_, FaultTaker::Open(files.faults, nodes, coordinator));
+    }
+    if (!files.clock.empty()) {
+      RM_ASSIGN_OR_RETURN(clock_, RunClock::Open(files.clock));
     }
     for (const NodeId& node : nodes)
       if (node.role == Role::kWorker) workers_.push_back(node.index);
@@ -54,6 +60,10 @@ class StepHooks {
         return turns_->Await(rank, step, [conductor] { return conductor->status(); });
       };
     }
+    if (clock_ != nullptr) {
+      setup->clock_begin = clock_->begin();
+      setup->on_begin = [this](Clock::time_point begin) { clock_->Begin(begin); };
+    }
     if (faults_ == nullptr) return;
     // A fault is somebody's by the rank that it had at first.
     setup->on_step = [this, rank = workers_[i]](int64_t step) {
@@ -69,6 +79,7 @@ class StepHooks {
  private:
   std::unique_ptr<TurnTaker> turns_;    // null: nobody grants steps
   std::unique_ptr<FaultTaker> faults_;  // null: nobody does faults to this process
+  std::unique_ptr<RunClock> clock_;     // null: the clock of training is this process's own
   std::vector<int32_t> workers_;        // that live here, by the ranks of the first formation
 };
 

@@ -308,13 +308,19 @@ std::string Batches(const SchemeTraits& traits) {
 
 // What may follow when a worker is lost.
 std::string AfterALoss(const SchemeTraits& traits) {
-  if (traits.may_continue)
-    return "A worker that is lost ends the run, or the others go on where they are.";
-  if (traits.may_reform) {
-    return "A worker that is lost ends the run, or the others form a group anew and make the step "
-           "again.";
+  if (traits.may_continue) {
+    return absl::StrCat(
+        "A worker that is lost ends the run, or the others go on where they are, or all processes "
+        "are started again from the newest checkpoint.",
+        traits.gossip.has_value() ? " Who hears that a neighbour is lost then counts itself once "
+                                    "more in its place."
+        : traits.local_steps > 0  ? " What it has been dealt and has not pushed is lost with it."
+                                  : "");
   }
-  return "A worker that is lost ends the run.";
+  return absl::StrCat(
+      "A worker that is lost ends the run, or ",
+      traits.may_reform ? "the others form a group anew and make the step again, or " : "",
+      "all processes are started again from the newest checkpoint.");
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "common/collective/gossip.h"
 #include "common/collective/halves.h"
 #include "common/collective/schedule.h"
+#include "common/config/describe.h"
 #include "common/scheme/registry.h"
 #include "proto/run_spec.pb.h"
 
@@ -23,14 +24,17 @@ namespace {
 
 using PlansOfRanks = std::shared_ptr<const std::vector<Plan>>;
 
+bool IsApart(const RunSpec& spec) { return GoesOn(spec) && TraitsOf(spec).gossip.has_value(); }
+
 // The schedules of one bucket's exchanges, one after the other and again; a null one gathers.
-absl::StatusOr<std::vector<std::unique_ptr<Schedule>>> SchedulesOf(const SchemeTraits& traits,
-                                                                   bool summed,
+absl::StatusOr<std::vector<std::unique_ptr<Schedule>>> SchedulesOf(const RunSpec& spec, bool summed,
                                                                    const CollectiveSize& size) {
+  const SchemeTraits traits = TraitsOf(spec);
   std::vector<std::unique_ptr<Schedule>> schedules;
   if (traits.gossip.has_value()) {
+    const GossipArrival arrival = IsApart(spec) ? GossipArrival::kApart : GossipArrival::kAdded;
     for (int32_t round = 0; round < GossipRounds(*traits.gossip, size.ranks); ++round)
-      schedules.push_back(CreateGossipSchedule(*traits.gossip, round));
+      schedules.push_back(CreateGossipSchedule(*traits.gossip, round, arrival));
     return schedules;
   }
   if (!summed) {
@@ -108,15 +112,16 @@ class KnownPlans {
     if (plans.empty()) {
       const CollectiveSize size = {spec_.transport().name(), traits_.workers, bytes,
                                    traits_.group_size};
-      RM_ASSIGN_OR_RETURN(const auto schedules, SchedulesOf(traits_, summed, size));
+      RM_ASSIGN_OR_RETURN(const auto schedules, SchedulesOf(spec_, summed, size));
       for (const auto& schedule : schedules) {
-        RM_ASSIGN_OR_RETURN(plans.emplace_back(), PlansOf({schedule.get(), traits_.workers,
-                                                           elements, element_bytes, merged_}));
+        RM_ASSIGN_OR_RETURN(plans.emplace_back(),
+                            PlansOf({schedule.get(), traits_.workers, Copies() * elements,
+                                     element_bytes, merged_}));
       }
     }
     AllReducePlan::Round round;
     round.plans = plans;
-    round.bytes = bytes;
+    round.bytes = Copies() * bytes;
     if (traits_.marks_are_averages) {
       RM_ASSIGN_OR_RETURN(round.averages, FindAverage(elements));
     }
@@ -131,6 +136,12 @@ class KnownPlans {
   }
 
  private:
+  // What an exchange works on, in sizes of a bucket: its weights and those of the neighbours.
+  int64_t Copies() const {
+    if (!IsApart(spec_)) return 1;
+    return static_cast<int64_t>(
+        GossipSources(*traits_.gossip, traits_.workers, /*round=*/0, /*rank=*/0).size());
+  }
   // Of weights, which are floats.
   absl::StatusOr<PlansOfRanks> FindAverage(int64_t elements) {
     PlansOfRanks& averages = known_averages_[elements];
@@ -214,6 +225,7 @@ absl::StatusOr<AllReducePlan> PlanAllReduce(const RunSpec& spec, absl::Span<cons
   AllReducePlan plan;
   plan.scheme = traits;
   plan.merged = merged;
+  plan.is_apart = IsApart(spec);
   plan.sizes = costs.sizes;
   if (traits.updated != nullptr) plan.update_share = 1.0 / workers;
   const auto bucket_count = static_cast<int32_t>(buckets.size());

@@ -30,7 +30,8 @@ struct AllReducePlan {
     std::shared_ptr<const std::vector<Plan>> gathers;  // of updated weights, by rank; null: none
     // of weights, for the average of all, by rank; null: none
     std::shared_ptr<const std::vector<Plan>> averages;
-    int64_t bytes = 0;  // of what is summed; of a gather, of a rank's own message
+    // of what is summed, and of what lies beside it; of a gather, of a rank's own message
+    int64_t bytes = 0;
   };
   struct OfBucket {
     std::vector<Round> rounds;         // one after the other; mostly one
@@ -47,6 +48,8 @@ struct AllReducePlan {
   int32_t encoded_max = 0;   // buckets that hold an encoding at once; 0: gradients go as they are
   const EncodingSizes* sizes = nullptr;  // CodecCosts::sizes
   bool in_rounds = false;                // sums start in the order of reducer_sum.h
+  // What neighbours send lies apart, since one may be lost (GossipArrival::kApart).
+  bool is_apart = false;
 };
 
 // The elements that each round of the layout's buckets sums in `step`, where the spec's codec is

@@ -1,5 +1,6 @@
 #include "experiments/study/predict/simulated_all_reduce.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/base/check.h"
@@ -20,6 +21,8 @@ SimulatedAllReduce::SimulatedAllReduce(int32_t rank, const AllReducePlan* plan,
       data_(data),
       core_(plan->scheme.workers, CollectiveLimits()),
       flights_(CollectiveLimits().in_flight_max),
+      lost_(plan->scheme.workers),
+      averaged_(plan->scheme.workers),
       equal_(plan->scheme.replicas == Replicas::kEqualAfterDrain),
       next_rounds_(plan->buckets.size()),
       started_(plan->buckets.size()) {}
@@ -65,7 +68,7 @@ void SimulatedAllReduce::Drain(EventQueue::Action done) {
   if (!plan_.scheme.marks_are_averages || equal_) return Await(tasks_posted_, std::move(done));
   PostWeights(/*step=*/-1, Summed::kAverage);
   Await(tasks_posted_, [this, done = std::move(done)] {
-    if (data_ != nullptr) data_->TakeSumOfAll();
+    if (data_ != nullptr) data_->TakeSumOfAll(averaged_);
     equal_ = plan_.scheme.replicas == Replicas::kEqualAfterDrain;
     done();
   });
@@ -104,7 +107,8 @@ const std::vector<AllReducePlan::Round>& SimulatedAllReduce::RoundsOf(int64_t st
 const Plan& SimulatedAllReduce::PlanOf(const Task& task) const {
   const AllReducePlan::Round& round = RoundOf(task);
   if (task.summed == Summed::kShares) return (*round.gathers)[rank_];
-  if (task.summed == Summed::kAverage) return (*round.averages)[rank_];
+  if (task.summed == Summed::kAverage)
+    return averages_.empty() ? (*round.averages)[rank_] : averages_[task.bucket];
   const auto& plans = round.plans;
   const int64_t exchange = task.step / plan_.scheme.exchange_every;
   return (*plans[exchange % static_cast<int64_t>(plans.size())])[rank_];
@@ -200,6 +204,8 @@ void SimulatedAllReduce::StartData(const Task& task, int32_t flight, const Plan&
   if (task.summed == Summed::kShares) return data_->StartWeights(flight, task.bucket, plan);
   if (task.summed == Summed::kExchanged && ExchangedIn(task.step) == Exchanged::kGradients)
     return data_->Start(flight, task.step, task.bucket, plan);
+  if (task.summed == Summed::kExchanged && plan_.is_apart)
+    return data_->StartApart(flight, task.bucket, plan);
   data_->StartCopy(flight, task.bucket, plan);
 }
 
@@ -208,19 +214,9 @@ void SimulatedAllReduce::Act() {
   for (const CollectiveAction& action : actions_) {
     const OpRef ref = action.op;
     switch (action.kind) {
-      case Kind::kReceive: {
-        const PlanOp& op = core_.OpOf(ref);
-        const MessageName name = NameOf(ref, op.peer);
-        const auto early = early_.find(name);
-        if (early == early_.end()) {
-          posted_[name] = ref;
-          break;
-        }
-        const Payload payload = std::move(early->second);
-        early_.erase(early);
-        Take(ref, payload);
+      case Kind::kReceive:
+        Expect(ref);
         break;
-      }
       case Kind::kSend:
         Send(ref);
         break;
@@ -238,6 +234,49 @@ void SimulatedAllReduce::Act() {
     }
   }
   actions_.clear();
+}
+
+void SimulatedAllReduce::Expect(OpRef ref) {
+  const PlanOp& op = core_.OpOf(ref);
+  const MessageName name = NameOf(ref, op.peer);
+  const auto early = early_.find(name);
+  if (lost_[op.peer]) {
+    if (data_ != nullptr) data_->Lose(op.peer);
+    done_.push_back(ref);
+  } else if (early == early_.end()) {
+    posted_[name] = ref;
+  } else {
+    const Payload payload = std::move(early->second);
+    early_.erase(early);
+    Take(ref, payload);
+  }
+}
+
+void SimulatedAllReduce::OnLost(int32_t rank) {
+  RM_CHECK(watches_waits_ && plan_.is_apart);
+  lost_[rank] = true;
+  const size_t done = done_.size();
+  EndAll(rank, &posted_);
+  if (done_.size() > done && data_ != nullptr) data_->Lose(rank);
+  EndAll(rank, &sending_);
+  Work();
+}
+
+void SimulatedAllReduce::EndAll(int32_t rank, absl::flat_hash_map<MessageName, OpRef>* operations) {
+  std::vector<MessageName> its;
+  for (const auto& [name, ref] : *operations) {
+    if (core_.OpOf(ref).peer == rank) its.push_back(name);
+  }
+  std::sort(its.begin(), its.end());  // in the same order in every run
+  for (const MessageName name : its) {
+    done_.push_back(operations->at(name));
+    operations->erase(name);
+  }
+}
+
+void SimulatedAllReduce::LeaveOut(int32_t workers, std::vector<Plan> averages) {
+  averaged_ = workers;
+  averages_ = std::move(averages);
 }
 
 SimulatedAllReduce::MessageName SimulatedAllReduce::NameOf(OpRef ref, int32_t from) const {
@@ -283,6 +322,7 @@ MessageEnd SimulatedAllReduce::EndOf(OpRef ref, const Payload& payload) const {
 
 void SimulatedAllReduce::Send(OpRef ref) {
   const PlanOp& op = core_.OpOf(ref);
+  if (lost_[op.peer]) return done_.push_back(ref);
   const Payload payload = data_ != nullptr ? data_->Send(ref.flight, op) : nullptr;
   const int64_t bytes = BytesOf(payload, PlannedBytes(ref));
   // As in a record, what a drain brings is no part of the traffic.

@@ -37,6 +37,16 @@ class SimulatedAllReduce : public SimulatedExchange {
   void Updated(int64_t step, EventQueue::Action go) override;
   void Drain(EventQueue::Action done) override;
   void TakeLeave() override {}
+
+  // Where the run goes on without lost workers (AllReducePlan::is_apart).
+
+  // `rank` is lost: nothing is sent to it any more, and nothing expected of it is waited for.
+  // REQUIRES: WatchWaits.
+  void OnLost(int32_t rank);
+  // Drains average the weights of so many workers. `averages`: this rank's plans, by bucket, with
+  // peers by their ranks in the run.
+  void LeaveOut(int32_t workers, std::vector<Plan> averages);
+
   int64_t lag() const override { return 1 + plan_.scheme.delay; }
   bool updates() const override { return true; }
   double update_share() const override { return plan_.update_share; }
@@ -87,6 +97,10 @@ class SimulatedAllReduce : public SimulatedExchange {
   // Once `tasks` tasks in all are through.
   void Await(int64_t tasks, EventQueue::Action go);
   void Act();
+  // Begins to wait for a message, or takes it where it is there.
+  void Expect(OpRef ref);
+  // The operations with `rank` of a list are over.
+  void EndAll(int32_t rank, absl::flat_hash_map<MessageName, OpRef>* operations);
   void Send(OpRef ref);
   // Bytes of a message without data.
   int64_t PlannedBytes(OpRef ref) const;
@@ -115,8 +129,11 @@ class SimulatedAllReduce : public SimulatedExchange {
   absl::flat_hash_map<MessageName, OpRef> posted_;
   absl::flat_hash_map<MessageName, Payload> early_;  // they came before they were expected
   absl::flat_hash_map<MessageName, OpRef> sending_;  // where waits are watched: not taken yet
-  std::deque<int64_t> ended_;  // tasks posted by the end of the last delay + 1 steps
-  bool equal_ = false;         // all workers have the same weights, and a drain averages nothing
+  std::vector<bool> lost_;                           // by rank
+  int32_t averaged_ = 0;                             // workers, by a drain
+  std::vector<Plan> averages_;  // of those that are left, by bucket; empty: nobody is lost
+  std::deque<int64_t> ended_;   // tasks posted by the end of the last delay + 1 steps
+  bool equal_ = false;          // all workers have the same weights, and a drain averages nothing
   int64_t tasks_posted_ = 0;
   int64_t tasks_done_ = 0;
   EventQueue::Action waiting_;  // the step thread, for

@@ -225,7 +225,7 @@ void SimulatedStepThread::Finish() {
 absl::StatusOr<std::unique_ptr<SimulatedCluster>> SimulatedCluster::Create(
     const RunSpec& spec, const ClusterPlan& plan, const Costs& costs, double drift,
     const ClusterData& data) {
-  std::unique_ptr<SimulatedCluster> cluster(new SimulatedCluster(costs.network));
+  std::unique_ptr<SimulatedCluster> cluster(new SimulatedCluster(costs.network, data.queue));
   const SchemeTraits traits = TraitsOf(spec);
   cluster->all_workers_ = traits.workers;
   const int32_t workers = plan.all_reduce.merged ? 1 : traits.workers;

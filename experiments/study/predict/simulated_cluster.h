@@ -49,6 +49,7 @@ EncodedRun EncodedRunOf(const RunSpec& spec, const ParamLayout& layout);
 
 // What the nodes of a cluster compute with; all empty in a prediction. Outlives the cluster.
 struct ClusterData {
+  EventQueue* queue = nullptr;         // on which it happens; null: one of its own
   std::vector<StepData*> steps;        // by rank
   std::vector<RankData*> ranks;        // by rank, in an all-reduce
   std::vector<PsWorkerData*> workers;  // by rank, with servers
@@ -87,6 +88,8 @@ class SimulatedStepThread {
         data_(data),
         random_(seat.rank) {}
 
+  // Before Run: the steps before `step` have been made.
+  void BeginAt(int64_t step) { step_ = step; }
   // Does steps until `last`, then `done`.
   void Run(int64_t last, EventQueue::Action done);
   // Does steps while `dealer` deals it a lot for each, one ahead, then `done`. The dealer's answer
@@ -179,12 +182,14 @@ class SimulatedCluster {
   absl::Status Run(const std::function<bool()>& stop);
 
  private:
-  explicit SimulatedCluster(const NetworkCosts& costs) : network_(costs, &queue_) {}
+  SimulatedCluster(const NetworkCosts& costs, EventQueue* queue)
+      : queue_(queue != nullptr ? *queue : own_queue_), network_(costs, &queue_) {}
   void AddRanks(const ClusterPlan& plan, int32_t workers, const ClusterData& data);
   absl::Status AddServers(const RunSpec& spec, const ClusterPlan& plan, const ClusterData& data);
 
   int32_t all_workers_ = 0;  // that are played or stood for
-  EventQueue queue_;
+  EventQueue own_queue_;
+  EventQueue& queue_;
   SimulatedNetwork network_;
   std::vector<SimulatedAllReduce*> ranks_;
   std::vector<SimulatedServer*> servers_;

@@ -71,8 +71,13 @@ class RankData {
   // an exchange, or that of all workers in a drain, is taken once all of them have finished.
   virtual void CopyWeights() = 0;
   virtual void StartCopy(int32_t flight, int32_t bucket, const Plan& plan) = 0;
+  // The same where what neighbours send lies apart (AllReducePlan::is_apart).
+  virtual void StartApart(int32_t flight, int32_t bucket, const Plan& plan) = 0;
+  // Something that `rank` was to send is not there, and never will be: from now on.
+  virtual void Lose(int32_t rank) = 0;
   virtual void TakeSum() = 0;
-  virtual void TakeSumOfAll() = 0;
+  // `workers`: how many are in it.
+  virtual void TakeSumOfAll(int32_t workers) = 0;
   virtual Payload Send(int32_t flight, const PlanOp& op) = 0;
   virtual void Receive(int32_t flight, const PlanOp& op, const Payload& payload) = 0;
   virtual void Add(int32_t flight, const PlanOp& op) = 0;

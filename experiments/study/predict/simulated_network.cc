@@ -42,6 +42,7 @@ absl::Span<std::byte> Aligned(std::byte* memory, int64_t bytes) {
 
 SimulatedNetwork::SimulatedNetwork(const NetworkCosts& costs, EventQueue* queue)
     : copy_rate_(costs.copy_rate),
+      first_party_(costs.first_party),
       queue_(queue),
       state_(Zeros(StateBytes(costs.plan))),
       network_(costs.plan, Aligned(state_.get(), StateBytes(costs.plan)),
@@ -67,7 +68,8 @@ void SimulatedNetwork::Send(int32_t from, int32_t to, int64_t bytes, EventQueue:
   }
   const uint32_t place = free_.back();
   free_.pop_back();
-  under_way_[place] = {{from, to}, std::move(left), std::move(arrived)};
+  under_way_[place] = {
+      {first_party_ + from, first_party_ + to}, std::move(left), std::move(arrived)};
   // The number makes keys differ, for jitter's sake.
   const uint64_t key = static_cast<uint64_t>(messages_++) << 32 | place;
   bytes_ += static_cast<double>(bytes);

@@ -21,13 +21,16 @@ struct NetworkCosts {
   NetworkPlan plan;
   // bytes a second of a message within a process
   double copy_rate = std::numeric_limits<double>::infinity();
+  // The simulation's party (EventRoute) that is process 0; the others follow.
+  int32_t first_party = 0;
 };
 
 // The network of one simulation: the one that shapes a run's messages
 // (common/network/flow_network.h), on the simulation's time. One thread.
 class SimulatedNetwork : private EventSource {
  public:
-  // `queue`, of which it becomes the source, outlives this.
+  // `queue`, of which it becomes the source, in place of an earlier network whose messages never
+  // arrive from then on, outlives this.
   SimulatedNetwork(const NetworkCosts& costs, EventQueue* queue);
 
   // Sends now. `left` runs when the message has left, `arrived` when it is there; both after this
@@ -62,6 +65,7 @@ class SimulatedNetwork : private EventSource {
   void Happen() override;
 
   const double copy_rate_;
+  const int32_t first_party_;
   EventQueue* const queue_;
   // All zero, of which only what is used takes memory.
   std::unique_ptr<std::byte[], Free> state_;

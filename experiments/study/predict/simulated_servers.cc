@@ -205,6 +205,7 @@ void SimulatedServer::Perform() {
         break;
     }
   }
+  if (served_) served_();
 }
 
 void SimulatedServer::Send(int32_t worker, const Tag& tag) {

@@ -17,6 +17,7 @@
 #include "common/exchange/snapshot_store.h"
 #include "common/network/network_plan.h"
 #include "common/params/param_layout.h"
+#include "common/state/state.h"
 #include "common/trace/thread_events.h"
 #include "common/update/update_rule.h"
 #include "experiments/study/predict/costs.h"
@@ -89,6 +90,13 @@ class SimulatedServer {
   void OnLost(int32_t worker) { OnMessage({worker, {}, nullptr, 0, -1, /*is_lost=*/true}); }
 
   const ServerCore& core() const { return core_; }
+  // ServerCore's. Take: before the first message.
+  absl::StatusOr<State> Give() const { return core_.Give(); }
+  absl::Status Take(const State& state) { return core_.Take(state); }
+  SnapshotStore ReleaseCopies() { return core_.ReleaseCopies(); }
+  void TakeCopies(SnapshotStore copies) { core_.TakeCopies(std::move(copies)); }
+  // `served`: told after each message, when all that follows from it has been sent.
+  void ObserveMessages(std::function<void()> served) { served_ = std::move(served); }
   // Memory for copies at marks, before the first push (ServerCore::UseCopies). `passed`: told of a
   // mark that every part has passed.
   void KeepMarks(SnapshotStore copies, std::function<void(int32_t mark)> passed) {
@@ -125,6 +133,7 @@ class SimulatedServer {
   ServerCore core_;
   std::vector<ServerAction> actions_;
   std::function<void(int32_t mark)> passed_;
+  std::function<void()> served_;
   double updated_at_ = 0;
   std::deque<Message> inbox_;
   bool busy_ = false;
@@ -162,6 +171,10 @@ class SimulatedPsWorker : public SimulatedExchange {
   void OnMessage(int32_t server, const Tag& tag, const Payload& payload, int64_t bytes);
 
   const WorkerCore& core() const { return core_; }
+  // WorkerCore's.
+  void BeginAt(int64_t exchanges, absl::Span<const int64_t> versions) {
+    core_.BeginAt(exchanges, versions);
+  }
 
  private:
   // Does what the core has asked for.

@@ -56,7 +56,7 @@ size_t Count(const std::vector<const RunRecord*>& runs,
   return std::count_if(runs.begin(), runs.end(), [&](const RunRecord* run) { return is(*run); });
 }
 
-std::string Runs(size_t count) { return count == 1 ? "1 run" : absl::StrCat(count, " runs"); }
+std::string Runs(size_t count) { return Counted(count, "run", "runs"); }
 
 void AddSimulated(const std::vector<const RunRecord*>& runs, Texts* texts) {
   const size_t simulated = Count(runs, IsSimulated);
@@ -173,10 +173,10 @@ void AddTrials(const Comparisons& comparisons, Texts* texts) {
         few, cells, kFewTrials, fewest));
   }
   if (without_solo > 0) {
-    texts->push_back(
-        absl::StrFormat("%d of %d comparisons have no finished solo arm, so nobody knows what "
-                        "could have been reached: they have no efficiency and no contention.",
-                        without_solo, comparisons.all.size()));
+    texts->push_back(absl::StrFormat(
+        "%d of %s without a finished solo arm: nobody knows what could have been "
+        "reached there, so there is no efficiency and no contention.",
+        without_solo, Counted(comparisons.all.size(), "comparison", "comparisons")));
   }
 }
 
@@ -337,6 +337,10 @@ void AddDisturbance(const ReportCell& cell, const std::string& name, Texts* text
 }
 
 }  // namespace
+
+std::string Counted(size_t count, const char* one, const char* many) {
+  return absl::StrCat(count, " ", count == 1 ? one : many);
+}
 
 bool IsDisturbed(const RunRecord& record) {
   return !DisturbanceCauses({&record.conditions()}).empty();

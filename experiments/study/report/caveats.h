@@ -10,6 +10,9 @@ class RunRecord;
 struct Comparisons;
 struct ReportCell;
 
+// "1 run", "3 runs"
+std::string Counted(size_t count, const char* one, const char* many);
+
 // Whether the machine was busy with something else during the run, or slowed down.
 bool IsDisturbed(const RunRecord& record);
 

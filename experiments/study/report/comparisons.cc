@@ -13,6 +13,7 @@
 #include "common/config/comparable.h"
 #include "common/config/describe.h"
 #include "common/config/run_inputs.h"
+#include "experiments/study/report/fault_text.h"
 #include "experiments/study/report/spec_fields.h"
 #include "experiments/study/results/machines.h"
 #include "experiments/study/results/summary.h"
@@ -58,20 +59,10 @@ std::string TimeText(const RunRecord& record) {
                       record.simulation().learns() ? ", learning" : "");
 }
 
-// What was done to the run's processes, and whether it lost one unasked: such runs are no trials of
-// others. Empty: nothing.
-std::string FaultsText(const RunRecord& record) {
-  std::vector<std::string> faults;
-  for (const InjectedFault& fault : record.faults()) faults.push_back(fault.fault());
-  if (faults.empty() && record.losses_size() > 0) faults.push_back("a process was lost");
-  std::sort(faults.begin(), faults.end());
-  return absl::StrJoin(faults, ", ");
-}
-
 struct CellGroup {
   ReportCell cell;
   int machine = 0;     // MachineNumbers
-  std::string inputs;  // InputsKey, TimeText and FaultsText
+  std::string inputs;  // InputsKey, TimeText and FaultsKey
   const RunRecord* first = nullptr;
 };
 
@@ -82,7 +73,7 @@ size_t PlaceIn(const RunRecord& record, int machine,
                std::vector<CellGroup>* groups) {
   std::map<std::string, size_t>& of_spec = (*places)[SpecKey(record, machine)];
   const std::string inputs = absl::StrCat(InputsKey(record.spec(), record.inputs()), "/",
-                                          TimeText(record), "/", FaultsText(record));
+                                          TimeText(record), "/", FaultsKey(record));
   if (record.status() != "ok" && !record.has_inputs() && !of_spec.empty()) {
     return std::max_element(of_spec.begin(), of_spec.end(),
                             [](const auto& a, const auto& b) { return a.second < b.second; })
@@ -136,7 +127,7 @@ std::map<std::string, std::string> CommonFields(const CellGroup& group) {
     fields["training.initial_weights"] = weights.empty() ? "not noted" : weights.substr(0, 8);
   }
   fields["time"] = TimeText(*group.first);
-  const std::string faults = FaultsText(*group.first);
+  const std::string faults = FaultsKey(*group.first);
   if (!faults.empty()) fields["faults"] = faults;
   fields["machine.host"] = absl::StrCat(group.first->machine().cpu(), " ",
                                         group.first->machine().host_hash().substr(0, 6));

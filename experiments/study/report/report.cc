@@ -40,10 +40,6 @@ constexpr char kFigureScript[] =
 #include "experiments/study/report/figure_script.inc"
     ;
 
-std::string Counted(size_t count, const char* one, const char* many) {
-  return absl::StrCat(count, " ", count == 1 ? one : many);
-}
-
 Json ChartOf(const ChartInfo& chart, const Comparisons& comparisons) {
   ChartRows rows = chart.rows(comparisons);
   Json panels = Json::Array();

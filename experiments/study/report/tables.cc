@@ -8,6 +8,7 @@
 #include "common/scheme/registry.h"
 #include "experiments/study/report/caveats.h"
 #include "experiments/study/report/comparisons.h"
+#include "experiments/study/report/fault_text.h"
 #include "experiments/study/report/figures.h"
 #include "experiments/study/results/figures.h"
 #include "proto/run_record.pb.h"
@@ -221,19 +222,6 @@ ReportTable RunsTable(const Comparisons& comparisons) {
   return table;
 }
 
-// What was done to a run, and what it came to: "worker:1@step=50 kill".
-std::string FaultsText(const RunRecord& record) {
-  std::vector<std::string> faults;
-  for (const InjectedFault& fault : record.faults()) {
-    std::string text = fault.fault();
-    if (!fault.has_seconds() && fault.failure().empty())
-      absl::StrAppend(&text, " (its moment never came)");
-    if (!fault.failure().empty()) absl::StrAppend(&text, " (", fault.failure(), ")");
-    faults.push_back(std::move(text));
-  }
-  return absl::StrJoin(faults, "; ");
-}
-
 // The cells of a run behind those that say which it is: of a loss, or of a run that has none.
 std::vector<TableCell> LossCells(const RunRecord& record, const Loss* loss) {
   std::vector<TableCell> cells = {Text(FaultsText(record))};
@@ -242,7 +230,8 @@ std::vector<TableCell> LossCells(const RunRecord& record, const Loss* loss) {
     cells[1] = Text(record.status() == "ok" ? "went on, nobody was lost" : "the run ended");
     return cells;
   }
-  cells.push_back(Text(absl::StrCat(absl::StrJoin(loss->nodes(), "+"), ": ", loss->how())));
+  cells.push_back(Text(absl::StrCat(absl::StrJoin(loss->nodes(), "+"), ": ", loss->how(),
+                                    loss->restarted() ? "; all were started again" : "")));
   cells.push_back(Count(static_cast<double>(loss->step())));
   cells.push_back(loss->has_detection_seconds() ? Count(1000 * loss->detection_seconds())
                                                 : TableCell());

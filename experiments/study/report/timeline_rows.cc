@@ -14,12 +14,12 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "common/config/describe.h"
 #include "common/formats/json.h"
 #include "experiments/program/run/faults/fault.h"
 #include "experiments/study/report/chart_rows.h"
 #include "experiments/study/report/comparisons.h"
+#include "experiments/study/report/fault_text.h"
 #include "experiments/study/report/panels.h"
 #include "proto/run_record.pb.h"
 
@@ -140,12 +140,13 @@ struct Moment {
   double samples = 0;
 };
 
-// How long the workers left stood still before `step`, with which a group of them began.
-double SecondsBefore(int64_t step, const RunRecord& record) {
-  double seconds = 0;
+// When a worker began `step` that ended the one before at `seconds`: where a loss was followed by a
+// new group or by a new start, those who make the step stood still before it, or were not there.
+double BeginOf(int64_t step, double seconds, const RunRecord& record) {
   for (const Loss& loss : record.losses()) {
-    if (loss.reformed() && loss.resumed_step() == step)
-      seconds += loss.detection_seconds() + loss.recovery_seconds();
+    if (loss.resumed_step() != step) continue;
+    if (loss.reformed()) seconds += loss.detection_seconds() + loss.recovery_seconds();
+    if (loss.restarted()) seconds = std::max(seconds, loss.seconds() + loss.recovery_seconds());
   }
   return seconds;
 }
@@ -156,7 +157,7 @@ double SamplesOf(int64_t step, int reporting, const RunRecord& record) {
   const TrainingSpec& training = record.spec().training();
   const double own = training.batch_per_worker() * static_cast<double>(training.accumulate());
   for (const Loss& loss : record.losses())
-    if (!loss.reformed() && step >= loss.step()) return own;
+    if (!loss.reformed() && !loss.restarted() && step >= loss.step()) return own;
   return own * training.workers() / reporting;
 }
 
@@ -173,7 +174,7 @@ std::vector<Moment> ProgressOf(const RunRecord& record) {
   for (const WorkerReport* worker : workers) {
     double seconds = 0;
     for (int i = 0; i < worker->step_ms_size(); ++i) {
-      seconds += worker->step_ms(i) / 1000 + SecondsBefore(i, record);
+      seconds = BeginOf(i, seconds, record) + worker->step_ms(i) / 1000;
       if (claims && i >= worker->lots_size()) break;
       moments.push_back({seconds, claims ? static_cast<double>(worker->lots(i) + 1) * lot
                                          : SamplesOf(i, static_cast<int>(workers.size()), record)});
@@ -189,6 +190,9 @@ std::vector<Moment> ProgressOf(const RunRecord& record) {
 
 // When a run was in the step of its first fault or loss; absent: nothing has happened to it.
 std::optional<double> FaultSeconds(const RunRecord& record, const std::vector<Moment>& progress) {
+  // Its step was made again later.
+  for (const Loss& loss : record.losses())
+    if (loss.restarted()) return loss.seconds() - loss.detection_seconds();
   const TrainingSpec& training = record.spec().training();
   std::optional<int64_t> step;
   for (const InjectedFault& injected : record.faults()) {
@@ -207,11 +211,6 @@ std::optional<double> FaultSeconds(const RunRecord& record, const std::vector<Mo
   return std::nullopt;
 }
 
-std::string FaultName(const RunRecord& record) {
-  if (record.faults_size() > 0) return record.faults(0).fault();
-  return absl::StrCat(absl::StrJoin(record.losses(0).nodes(), "+"), " lost");
-}
-
 void AddProgress(const Json& base, const RunRecord& record, Json* rows) {
   const std::vector<Moment> progress = ProgressOf(record);
   const std::optional<double> fault = FaultSeconds(record, progress);
@@ -228,7 +227,7 @@ void AddProgress(const Json& base, const RunRecord& record, Json* rows) {
     Json row = base;
     row["seconds"] = Rounded(end - width / 2 - *fault);
     row["samples_per_second"] = Rounded((samples - before) / width);
-    row["fault"] = FaultName(record);
+    row["fault"] = FirstFaultText(record);
     rows->push_back(std::move(row));
     before = samples;
   }

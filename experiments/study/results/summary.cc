@@ -29,7 +29,7 @@ std::vector<const WorkerReport*> WorkersByRank(const RunRecord& record) {
 int32_t WorkersMissing(const RunRecord& record) {
   int32_t missing = 0;
   for (const Loss& loss : record.losses()) {
-    if (loss.reformed()) continue;
+    if (loss.reformed() || loss.restarted()) continue;
     missing += static_cast<int32_t>(
         std::count_if(loss.nodes().begin(), loss.nodes().end(),
                       [](const std::string& node) { return absl::StartsWith(node, "worker/"); }));

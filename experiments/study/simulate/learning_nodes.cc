@@ -11,6 +11,7 @@
 #include "common/codec/small_tensors.h"
 #include "common/codec/stream.h"
 #include "common/collective/collective_core.h"
+#include "common/collective/gossip.h"
 #include "common/config/describe.h"
 #include "common/exchange/parts.h"
 #include "common/scheme/registry.h"
@@ -90,11 +91,39 @@ absl::StatusOr<std::unique_ptr<LearningWorker>> LearningWorker::Create(
     RM_ASSIGN_OR_RETURN(worker->rule_,
                         CreateWeightRule({run.spec, run.layout, rank, initial_weights}));
   }
+  if (worker->scheme_.gossip.has_value() && GoesOn(*run.spec)) {
+    worker->neighbours_.emplace(
+        NeighbourSeat{*worker->scheme_.gossip, worker->scheme_.workers, rank}, *run.layout);
+  }
   if (const CodecSpec* const down = DownCodecOf(*run.spec); down != nullptr) {
     RM_ASSIGN_OR_RETURN(worker->down_codec_, CreateCodecOf(*down, *run.layout, worker->servers_));
     worker->held_ = std::make_unique<HeldWeights>(*worker->down_codec_, initial_weights);
   }
   return worker;
+}
+
+absl::StatusOr<State> LearningWorker::Give() const {
+  RM_CHECK(replica_ != nullptr && rule_ == nullptr && base_.empty());
+  RM_ASSIGN_OR_RETURN(State replica, replica_->Give());
+  State state;
+  state.AddPart("replica", std::move(replica));
+  state.AddPart("memory", reducer_ != nullptr ? reducer_->Give() : memory_->Give());
+  if (held_ != nullptr) state.AddFloats("held", held_->values());
+  return state;
+}
+
+absl::Status LearningWorker::Take(const State& state) {
+  State own = state;
+  RM_RETURN_IF_ERROR(replica_->Take(own.TakePart("replica")));
+  const State memory = own.TakePart("memory");
+  // Who is alone encodes nothing, and needs no memory of it.
+  if (GradientCodec(spec_, scheme_).name() == spec_.codec().name())
+    RM_RETURN_IF_ERROR(reducer_ != nullptr ? reducer_->Take(memory) : memory_->Take(memory));
+  if (held_ == nullptr) return own.CopyTo({});
+  std::vector<float> held(layout_.count());
+  RM_RETURN_IF_ERROR(own.CopyTo({{"held", absl::MakeSpan(held)}}));
+  held_->Set(0, held);
+  return absl::OkStatus();
 }
 
 absl::Span<const float> LearningWorker::model() const {
@@ -197,13 +226,33 @@ void LearningWorker::StartCopy(int32_t place, int32_t bucket, const Plan& plan) 
   flights_.Start(place, BytesOf(Slice(bucket, absl::MakeSpan(copy_))), plan, ElementType::kFloat32);
 }
 
+void LearningWorker::CopyWeights() {
+  copy_.assign(weights().begin(), weights().end());
+  if (!neighbours_.has_value()) return;
+  for (const Bucket& bucket : layout_.buckets()) {
+    const absl::Span<float> data = neighbours_->DataOf(bucket);
+    if (run_.watches_memory) std::fill(data.begin(), data.end(), NAN);  // what comes comes anew
+  }
+  neighbours_->Begin(weights());
+}
+
+void LearningWorker::StartApart(int32_t place, int32_t bucket, const Plan& plan) {
+  flights_.Start(place, BytesOf(neighbours_->DataOf(layout_.buckets()[bucket])), plan,
+                 ElementType::kFloat32);
+}
+
 void LearningWorker::TakeSum() {
   AwaitGradients();  // computed from the weights that go
+  if (neighbours_.has_value()) {
+    const int64_t exchange = step_ / scheme_.exchange_every;
+    neighbours_->Sum(
+        static_cast<int32_t>(exchange % GossipRounds(*scheme_.gossip, scheme_.workers)), &copy_);
+  }
   rule_->TakeSum(&copy_, replica_.get());
 }
 
-void LearningWorker::TakeSumOfAll() {
-  Divide(static_cast<float>(scheme_.workers), absl::MakeSpan(copy_));
+void LearningWorker::TakeSumOfAll(int32_t workers) {
+  Divide(static_cast<float>(workers), absl::MakeSpan(copy_));
   rule_->TakeAverage(&copy_, replica_.get());
 }
 

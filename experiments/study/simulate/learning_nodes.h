@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "common/exchange/held_weights.h"
 #include "common/params/param_layout.h"
 #include "common/scheme/scheme.h"
+#include "common/state/state.h"
 #include "common/trace/trace.h"
 #include "experiments/study/predict/simulated_data.h"
 #include "experiments/study/simulate/equal_replicas.h"
@@ -26,6 +28,7 @@
 #include "proto/run_spec.pb.h"
 #include "server/down_link.h"
 #include "worker/loop/host_replica.h"
+#include "worker/strategy/neighbour_weights.h"
 #include "worker/strategy/weight_rule.h"
 
 namespace ringmaster {
@@ -70,6 +73,13 @@ class LearningWorker : public StepData, public RankData, public PsWorkerData {
   absl::Span<const float> model() const;
   // Mean losses of the steps whose gradients somebody has asked for, in order.
   const std::vector<float>& losses() const { return losses_; }
+  // A worker with a replica of its own, between two steps: all that it goes on from, of which
+  // another of the same spec and layout, or of fewer workers, goes on with the same bits. Take:
+  // before its first step. Errors: as of HostReplica, and of the codec's memory. REQUIRES: it
+  // exchanges gradients, and makes no steps alone.
+  absl::StatusOr<State> Give() const;
+  absl::Status Take(const State& state);
+  Replica* replica() { return replica_.get(); }  // null where all are equal
   // Told at the end of each step how many updates the worker has made itself.
   void ObserveSteps(std::function<void(int64_t updates)> observe) { observe_ = std::move(observe); }
 
@@ -84,10 +94,12 @@ class LearningWorker : public StepData, public RankData, public PsWorkerData {
   void Encode(int64_t step, int32_t bucket) override;
   void Start(int32_t flight, int64_t step, int32_t bucket, const Plan& plan) override;
   void StartWeights(int32_t flight, int32_t bucket, const Plan& plan) override;
-  void CopyWeights() override { copy_.assign(weights().begin(), weights().end()); }
+  void CopyWeights() override;
   void StartCopy(int32_t flight, int32_t bucket, const Plan& plan) override;
+  void StartApart(int32_t flight, int32_t bucket, const Plan& plan) override;
+  void Lose(int32_t rank) override { neighbours_->Lose(rank); }
   void TakeSum() override;
-  void TakeSumOfAll() override;
+  void TakeSumOfAll(int32_t workers) override;
   Payload Send(int32_t flight, const PlanOp& op) override;
   void Receive(int32_t flight, const PlanOp& op, const Payload& payload) override;
   void Add(int32_t flight, const PlanOp& op) override;
@@ -157,6 +169,7 @@ class LearningWorker : public StepData, public RankData, public PsWorkerData {
   // Where workers exchange weights with each other: what they make of it, and what is exchanged.
   std::unique_ptr<WeightRule> rule_;
   std::vector<float> copy_;
+  std::optional<NeighbourWeights> neighbours_;  // of gossip whose workers may be lost
 };
 
 // What a simulated server learns by: its shard, and what is pushed and sent.
@@ -167,6 +180,12 @@ class LearningServer : public ServerData {
       const LearningRun& run, const std::vector<float>& initial_weights, int32_t index);
 
   const std::vector<Range>& parts() const { return parts_; }
+
+  // What it keeps beside its shard: what workers hold. Take: before the first message.
+  State Give() const { return down_ != nullptr ? down_->Give() : State(); }
+  absl::Status Take(const State& state) {
+    return down_ != nullptr ? down_->Take(state) : state.CopyTo({});
+  }
 
   absl::Span<float> weights() override { return absl::MakeSpan(weights_); }
   absl::Span<const float> Decode(int32_t worker, int32_t part, int64_t exchange,

@@ -1,10 +1,6 @@
 #include "tests/cluster/faults/faulty_run.h"
 
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <filesystem>
@@ -14,14 +10,13 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "common/base/check.h"
-#include "common/base/fd.h"
 #include "common/base/monotonic.h"
 #include "common/base/random.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/cluster/small_run.h"
 #include "tests/support/arms.h"
+#include "tests/support/family_pipe.h"
 #include "tests/support/patience.h"
 #include "tests/support/program.h"
 #include "tests/support/transports.h"
@@ -73,57 +68,16 @@ void ChooseLaunchersFault(Random* random, FaultyRun* run) {
   run->moment = absl::Milliseconds(20 + random->Below(800));
 }
 
-// Whether any process lives that was started with one end of it.
-class FamilyPipe {
- public:
-  FamilyPipe() {
-    int ends[2];
-    RM_CHECK(pipe2(ends, O_CLOEXEC) == 0);
-    read_ = Fd(ends[0]);
-    write_ = Fd(ends[1]);
-  }
-  // To be called in the family's first process.
-  void Join() const { fcntl(write_.get(), F_SETFD, 0); }
-  // No more of them are started.
-  void Close() { write_ = Fd(); }
-  bool AwaitTheLast(absl::Duration limit) const {
-    pollfd end{read_.get(), POLLIN, 0};
-    return poll(&end, 1, static_cast<int>(absl::ToInt64Milliseconds(limit))) == 1 &&
-           (end.revents & POLLHUP) != 0;
-  }
-  // Those who are left.
-  std::string Members() const {
-    struct stat own;
-    RM_CHECK(fstat(read_.get(), &own) == 0);
-    const std::string name = absl::StrCat("pipe:[", own.st_ino, "]");
-    std::vector<std::string> members;
-    std::error_code error;
-    for (const auto& process : fs::directory_iterator("/proc", error)) {
-      pid_t pid = 0;
-      if (!absl::SimpleAtoi(process.path().filename().string(), &pid) || pid == getpid()) continue;
-      for (const auto& file : fs::directory_iterator(process.path() / "fd", error)) {
-        if (fs::read_symlink(file.path(), error) != name) continue;
-        members.push_back(
-            absl::StrCat(pid, " (", CommandLineOf(pid), ", ", std::string(1, StateOf(pid)), ")"));
-        break;
-      }
-    }
-    return absl::StrJoin(members, ", ");
-  }
-
- private:
-  Fd read_;
-  Fd write_;
-};
-
-// Files of a finished run that are neither its records nor empty folders.
-std::vector<std::string> FilesLeft(const std::string& folder) {
+// Files of a finished run that are neither its records nor empty folders; nor, where it may be
+// resumed, its checkpoints.
+std::vector<std::string> FilesLeft(const std::string& folder, bool may_be_resumed) {
   std::vector<std::string> left;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
     const std::string name = entry.path().lexically_relative(folder);
     const bool is_record = name.rfind("results.", 0) == 0 ||
                            (name.rfind("records/", 0) == 0 && entry.path().extension() == ".pb");
-    if (!entry.is_directory() && !is_record) left.push_back(name);
+    const bool is_kept = may_be_resumed && name.rfind("checkpoints/", 0) == 0;
+    if (!entry.is_directory() && !is_record && !is_kept) left.push_back(name);
   }
   return left;
 }
@@ -188,6 +142,9 @@ Sighting JudgeRanksFault(const FaultyRun& run, const Finished& finished) {
                            run.fault.find(" cut") != std::string::npos;
   const bool must_fail = run.on_failure == "ABORT" && !may_be_over;
   EXPECT_TRUE(failed || !must_fail) << "it lost a process and ended well";
+  const bool must_restart =
+      run.on_failure == "RESTART" && run.fault.find(" kill") != std::string::npos;
+  EXPECT_TRUE(!failed || !must_restart || IsStarved(finished)) << "it was not started again";
   sighting.went_on = !failed;
   const bool closes = run.fault.find(" stop") == std::string::npos;
   if (failed && closes && run.on_failure == "ABORT") {
@@ -220,7 +177,7 @@ std::string FaultyRun::Text() const {
   const char* const kLaunchers[] = {"", "launcher killed", "launcher told to end",
                                     "launcher stopped for a while"};
   return absl::StrCat("seed ", seed, ": ", arm, " by ", transport, ", ", workers, " workers, ",
-                      on_failure, ", ",
+                      on_failure, makes_checkpoints ? " from checkpoints, " : ", ",
                       fault.empty() ? absl::StrCat(kLaunchers[static_cast<int>(launcher)],
                                                    " after ", absl::FormatDuration(moment))
                                     : fault);
@@ -248,6 +205,7 @@ std::vector<std::string> FaultyRun::Arguments(const std::string& out) const {
     more.insert(more.end(), {"--set", setting});
   if (on_failure != "ABORT")
     more.insert(more.end(), {"--set", absl::StrCat("strategy.on_failure=", on_failure)});
+  if (makes_checkpoints) more.insert(more.end(), {"--checkpoint-every", "30"});
   if (!fault.empty()) more.insert(more.end(), {"--fault", fault});
   return SmallRun("compare", more);
 }
@@ -264,13 +222,14 @@ FaultyRun RunOfSeed(uint64_t seed) {
   run.transport = OneOf(*kTransports, &random);
   run.workers = random.Below(3) == 0 ? 4 : 2;
   const ArmUnderTest arm = DescribeArm(run.arm);
-  std::vector<std::string> answers = {"ABORT"};
+  std::vector<std::string> answers = {"ABORT", "RESTART"};
   if (arm.traits.may_continue) answers.push_back("CONTINUE");
   // Threads of one process, and groups of fixed size, are refused by name.
   const bool may_reform =
       arm.traits.may_reform && arm.traits.processes > 1 && arm.traits.group_size == 0;
   if (may_reform) answers.push_back("REFORM");
   run.on_failure = OneOf(answers, &random);
+  run.makes_checkpoints = run.on_failure == "RESTART" && random.Below(2) == 0;
   if (random.Below(6) == 0) {
     ChooseLaunchersFault(&random, &run);
   } else {
@@ -302,7 +261,8 @@ Sighting MakeFaultyRun(const FaultyRun& run) {
         << finished.exit_code;
   }
   EXPECT_TRUE(family.AwaitTheLast(Patience(5))) << "left: " << family.Members();
-  EXPECT_THAT(FilesLeft(folder), testing::IsEmpty());
+  const bool may_be_resumed = run.makes_checkpoints && finished.exit_code != 0;
+  EXPECT_THAT(FilesLeft(folder, may_be_resumed), testing::IsEmpty());
   static std::atomic<int> tellings{5};  // of the first failure, not of all runs behind it
   if (testing::Test::HasFailure() && tellings-- > 0) {
     ADD_FAILURE() << "ringmaster '" << absl::StrJoin(arguments, "' '") << "'\n"

@@ -18,7 +18,8 @@ struct FaultyRun {
   std::string arm;
   std::string transport;
   int32_t workers = 2;
-  std::string on_failure;     // "ABORT", or what else the arm's traits allow
+  std::string on_failure;  // "ABORT", "RESTART", or what else the arm's traits allow
+  bool makes_checkpoints = false;
   std::string fault;          // as --fault takes it; empty: it is done to the launcher
   bool ends_process = false;  // the fault leaves its process no way to go on
   Launcher launcher = Launcher::kLeftAlone;

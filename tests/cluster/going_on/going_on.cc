@@ -36,7 +36,8 @@ void ExpectGoesOn(const WorkerLoss& loss) {
   ASSERT_EQ(record.losses_size(), 1) << "the run was over before the loss";
   EXPECT_THAT(record.losses(0).nodes(), testing::ElementsAre(loss.rank));
   EXPECT_FALSE(record.losses(0).reformed());
-  EXPECT_EQ(record.reports_size(), 3);  // two workers and the server
+  const SchemeTraits traits = TraitsOf(record.spec());
+  EXPECT_EQ(record.reports_size(), 2 + traits.servers);
   const WorkerReport* first = nullptr;
   int64_t updates = 0;
   for (const ProcessReport& process : record.reports()) {
@@ -48,7 +49,6 @@ void ExpectGoesOn(const WorkerLoss& loss) {
   for (const Evaluation& evaluation : first->evaluations()) EXPECT_EQ(evaluation.count(), 67);
   EXPECT_EQ(first->final_loss_count(), 500);
   // Where lots are dealt again every part has each of them once.
-  const SchemeTraits traits = TraitsOf(record.spec());
   if (traits.work == Work::kClaimed && traits.local_steps == 0) {
     EXPECT_GT(updates, 0);
     EXPECT_EQ(updates % (3 * kSteps), 0);

@@ -28,6 +28,9 @@ TEST_P(EveryTransport, GoesOnWithoutTheFirstWorker) {
   ExpectGoesOn({"async", GetParam(), SIGKILL, "worker/0"});
 }
 
+// Workers that wait for each other hear of the loss in the midst of an exchange.
+TEST_P(EveryTransport, GoesOnWithoutANeighbour) { ExpectGoesOn({"gossip", GetParam()}); }
+
 TEST_P(EveryTransport, GoesOnWithoutAWorkerThatIsSuspended) {
   ExpectGoesOn({"async", GetParam(), SIGSTOP});
 }

@@ -133,16 +133,30 @@ TEST(ReformedSpec, GoingOnMeansWhatTheArmCan) {
     const RunSpec spec = SpecOf(arm, 4, 12, StrategySpec::GO_ON);
     const SchemeTraits traits = TraitsOf(spec);
     const bool is_alone = spec.strategy().launch() == THREADS;
-    const auto expected = is_alone              ? StrategySpec::ABORT
+    const auto expected = is_alone              ? StrategySpec::RESTART
                           : traits.may_continue ? StrategySpec::CONTINUE
                           : traits.may_reform   ? StrategySpec::REFORM
-                                                : StrategySpec::ABORT;
+                                                : StrategySpec::RESTART;
     EXPECT_EQ(spec.strategy().on_failure(), expected);
     continuing += expected == StrategySpec::CONTINUE ? 1 : 0;
     reforming += expected == StrategySpec::REFORM ? 1 : 0;
   }
   EXPECT_GT(continuing, 3);
   EXPECT_GT(reforming, 3);
+  // Nobody goes on where he is in a run that keeps checkpoints.
+  RunSpec base;
+  base.mutable_data()->set_name("synthetic");
+  base.mutable_model()->set_name("mlp");
+  base.mutable_training()->set_steps(50);
+  base.mutable_training()->set_checkpoint_every_steps(10);
+  base.mutable_strategy()->set_on_failure(StrategySpec::GO_ON);
+  ResolveContext context;
+  context.train_samples = 1000;
+  EXPECT_EQ(Resolve(*MakeArm("async", base), context)->strategy().on_failure(),
+            StrategySpec::RESTART);
+  // One process leaves nobody, and can be started again.
+  EXPECT_EQ(SpecOf("ring", 1, 12, StrategySpec::GO_ON).strategy().on_failure(),
+            StrategySpec::RESTART);
 }
 
 TEST(ReformedSpec, EveryArmTakesWhatFollowsALossFromItsBase) {

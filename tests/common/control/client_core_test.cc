@@ -139,6 +139,25 @@ TEST(ClientCore, ALossEndsWhatItWaitsForUntilItIsWelcomedToTheFormationThatFollo
   EXPECT_TRUE(core.status().ok());
 }
 
+TEST(ClientCore, WhoWasWelcomedBelongsToTheFormationEvenIfALossFollowsAtOnce) {
+  ClientCore core;
+  ToProcess regroup, welcome;
+  regroup.mutable_regroup()->set_epoch(1);
+  *regroup.mutable_regroup()->mutable_why() = FailureOf(kWhy);
+  EXPECT_TRUE(core.OnMessage(regroup).ok());
+  EXPECT_EQ(core.BelongsTo(1), std::nullopt) << "it is to be formed";
+  // The process's thread wakes after both of these.
+  welcome.mutable_welcome()->set_epoch(1);
+  EXPECT_TRUE(core.OnMessage(welcome).ok());
+  regroup.mutable_regroup()->set_epoch(2);
+  EXPECT_TRUE(core.OnMessage(regroup).ok());
+  EXPECT_EQ(core.BelongsTo(1), true) << "its nodes have new names there, which the next one has";
+  EXPECT_EQ(core.BelongsTo(2), std::nullopt);
+  regroup.mutable_regroup()->set_epoch(3);
+  EXPECT_TRUE(core.OnMessage(regroup).ok());
+  EXPECT_EQ(core.BelongsTo(2), false) << "that was overtaken by another loss";
+}
+
 TEST(ClientCore, AReleaseIsForOnePassOfItsBarrier) {
   ClientCore core;
   EXPECT_TRUE(core.OnMessage(Release("a")).ok());

@@ -255,7 +255,8 @@ TEST(ControlCore, ASilentProcessIsNamedWithStepAndPhaseAtTheLimitAndNotBefore) {
     EXPECT_FALSE(run.core().is_over());
     run.Pass(kMoment);
     ExpectError(run.failure(), absl::StatusCode::kDeadlineExceeded,
-                {"worker/1 (pid 1001) at step=12 phase=forward: no heartbeat for 3s; the process ",
+                {"worker/1 (pid 1001), last seen at step=12 phase=forward: no heartbeat for 3s; "
+                 "the process ",
                  suspended ? "is suspended: a signal (SIGSTOP, Ctrl-Z) has stopped it"
                            : "hangs or its machine is gone",
                  suspended ? "(kill -CONT 1001)" : ""});
@@ -282,7 +283,8 @@ TEST(ControlCore, ADeathWaitsForItsCauseAndNoLongerThanItsLimit) {
   EXPECT_FALSE(run.core().is_over());
   run.Pass(kMoment);
   ExpectError(run.failure(), absl::StatusCode::kUnavailable,
-              {"worker/1 (pid 1001) at step=0 phase=start: the process ended before its work was "
+              {"worker/1 (pid 1001), last seen at step=0 phase=start: the process ended before its "
+               "work was "
                "done; whoever started it knows its exit code or signal"});
   EXPECT_EQ(run.Ends(0), 1);
   EXPECT_EQ(run.Ends(1), 0) << "its stream is gone";
@@ -429,7 +431,7 @@ TEST(ControlCore, ASilentProcesssTimeoutSaysWhatEveryRankWasDoing) {
   }
   ExpectError(
       run.failure(), absl::StatusCode::kDeadlineExceeded,
-      {"worker/1 (pid 1001) at step=0 phase=start: no heartbeat for 3s",
+      {"worker/1 (pid 1001), last seen at step=0 phase=start: no heartbeat for 3s",
        "; meanwhile worker/0 at step=6 phase=exchange waits for worker/1 (collective step=0 "
        "bucket=0) since 2.0s; worker/1 at step=5 phase=exchange waits for worker/2 (collective "
        "step=0 bucket=0) since 0.0s; worker/2 at step=6 phase=exchange waits for worker/1"});

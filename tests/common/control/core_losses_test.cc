@@ -209,6 +209,41 @@ TEST(CoreLosses, WhoHadFinishedComesBackAndWhoHadGoneIsLostToo) {
   EXPECT_EQ(run.core().Result()->size(), 2u);
 }
 
+TEST(CoreLosses, WhoHadFinishedAndHasGoneIsWhatOthersMissWhicheverIsHeardFirst) {
+  for (const bool reforms : {false, true}) {
+    for (const bool others_first : {false, true}) {
+      SCOPED_TRACE(absl::StrCat(reforms, others_first));
+      FormedRun run(reforms ? ReformingRules(3) : RulesOf(3));
+      run.Finish(1);
+      if (!others_first) Kill(1, &run);
+      EXPECT_FALSE(run.core().is_over()) << "nobody misses it";
+      run.Fail(0, absl::UnavailableError("worker/0: the connection to worker/1 is lost"));
+      if (others_first) Kill(1, &run);
+      run.Pass(absl::Seconds(1));
+      if (reforms) {
+        ASSERT_EQ(run.core().Losses().size(), 1u);
+        EXPECT_THAT(run.core().Losses()[0].nodes(), ElementsAre("worker/1"));
+        EXPECT_EQ(run.Count(0, ToProcess::kRegroup), 1);
+        EXPECT_FALSE(run.core().is_over());
+      } else {
+        EXPECT_THAT(std::string(run.failure().message()),
+                    HasSubstr("the process ended before the run was over, with signal 9"));
+      }
+    }
+  }
+}
+
+TEST(CoreLosses, HowProcessesEndOnceTheRunIsOverIsNoLoss) {
+  FormedRun run(ReformingRules(3));
+  run.Abort(absl::InternalError("it has failed"));
+  for (int32_t i = 0; i < 3; ++i) run.NoteEnd(i, "signal 9 (Killed)");
+  EXPECT_TRUE(run.core().Losses().empty());
+  for (int32_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(run.Ends(i), 1) << i;
+    EXPECT_EQ(run.Count(i, ToProcess::kRegroup), 0) << i;
+  }
+}
+
 TEST(CoreLosses, ARunEndsWhereThoseLeftCannotGoOnAndSaysWhy) {
   ControlRules rules = ReformingRules(3);
   rules.losses.can_go_on = [](const std::vector<NodeName>& left) {

@@ -207,5 +207,20 @@ TEST(ClaimDealer, RefusesRanksThatThereAreNotAndQuestionsForNothing) {
     EXPECT_EQ(dealer.Ask(rank, wanted).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST(ClaimDealer, WhatALostRankHasIsNobodysWhereLotsAreNotDealtAgain) {
+  ClaimDealer dealer({0, 8, 2});
+  ASSERT_EQ(dealer.Ask(0, 1)->first, 0);
+  ASSERT_EQ(dealer.Ask(0, 1)->first, 2);
+  EXPECT_EQ(dealer.Lose(0), 0);
+  std::vector<int64_t> lots;
+  for (LotClaim claim = *dealer.Ask(1, 1); claim.count > 0; claim = *dealer.Ask(1, 1)) {
+    EXPECT_FALSE(claim.waits);
+    lots.push_back(claim.first);
+  }
+  EXPECT_EQ(lots, (std::vector<int64_t>{1, 3, 4, 5, 6, 7}));
+  EXPECT_FALSE(dealer.TakeAnswer().has_value());
+  EXPECT_FALSE(dealer.Ask(0, 1).ok());
+}
+
 }  // namespace
 }  // namespace ringmaster

@@ -95,7 +95,7 @@ TEST(ControlTls, WhatIsWrongWithACertificateIsSaidAtOnceWhicheverEndHasIt) {
 TEST(ControlTls, WhoSpeaksInClearIsNotLetIn) {
   const auto coordinator = Lead(NewIdentity());
   Expect(Attend(coordinator->endpoint(), nullptr, AtThisLoad(absl::Milliseconds(500))).status(),
-         absl::StatusCode::kDeadlineExceeded, "speaks TLS where this rank does not");
+         absl::StatusCode::kPermissionDenied, "give every rank --tls DIR");
 }
 
 // Whether the other end has closed the connection by now, or soon.

@@ -115,8 +115,6 @@ class ParameterServerStrategy : public SyncStrategy {
     if (plan_.local_steps > 0) {
       RM_RETURN_IF_ERROR(
           link_.replica->ApplyAfter(link_.lot(step) * lot_samples_, step, gradients_));
-      // What it has made alone is lost with its own weights, and nobody makes it again.
-      if (link_.settled) link_.settled(step + 1);
       if (++local_steps_ < plan_.local_steps) {
         absl::MutexLock lock(&mutex_);
         step_actions_.clear();
@@ -425,7 +423,7 @@ class ParameterServerStrategy : public SyncStrategy {
         ended = core_.ended();
       }
       // What servers answer with has all that was pushed before, on all of them.
-      if (link_.settled && plan_.local_steps == 0) link_.settled(ended);
+      if (link_.settled) link_.settled(ended);
     }
     return absl::OkStatus();
   }

@@ -141,7 +141,9 @@ absl::Status JoinAllReduce(const AllReduceFlags& flags, uint64_t fingerprint) {
   std::optional<int> rank = flags.rank;
   if (!rank) {
     DieWithParent();
-    RM_ASSIGN_OR_RETURN(rank, ReadFromMpirun(LauncherNumber::kRank));
+    RM_ASSIGN_OR_RETURN(const std::optional<LauncherWord> word,
+                        ReadFromMpirun(LauncherNumber::kRank));
+    if (word) rank = word->value;
   }
   const BenchSeat seat{rank.value_or(0),
                        flags.bench.workers,

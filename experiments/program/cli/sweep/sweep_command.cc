@@ -20,7 +20,7 @@
 #include "experiments/program/cli/sweep/sweep_watcher.h"
 #include "experiments/program/cli/terminal.h"
 #include "experiments/program/cli/weights_file.h"
-#include "experiments/program/run/launcher_environment.h"
+#include "experiments/program/run/job_credentials.h"
 #include "experiments/program/store/store.h"
 #include "experiments/study/predict/calibrate.h"
 #include "experiments/study/results/summary.h"
@@ -243,11 +243,14 @@ int ShowWhatIsLeft(const SweepFlags& flags, LoadedSweep* sweep) {
 }
 
 int Sweep(const SweepFlags& flags) {
-  if (!flags.tls_folder.empty()) SetTlsFolder(flags.tls_folder);
   const auto fail = [](const absl::Status& status, int code) {
     Log(LogLevel::kError, status.message());
     return code;
   };
+  if (!flags.tls_folder.empty()) {
+    const absl::Status usable = UseTlsFolder(flags.tls_folder);
+    if (!usable.ok()) return fail(usable, kExitUserError);
+  }
   absl::StatusOr<LoadedSweep> sweep = Load(flags);
   if (!sweep.ok()) return fail(sweep.status(), kExitUserError);
   const SweepPlan& plan = sweep->plan;

@@ -113,10 +113,11 @@ void FaultGiver::RunIsOver() { over_ns_ = Now(); }
 FaultGiver::Outcome FaultGiver::OutcomeOf(size_t index) const {
   const Entry& entry = EntryOf(memory_, index);
   Outcome outcome;
-  if (const int64_t begun = entry.begun_ns.load(); begun != 0) {
-    outcome.seconds = static_cast<double>(begun - HeadOf(memory_).joined_ns.load()) / 1e9;
-    outcome.until_the_end = static_cast<double>(over_ns_ - begun) / 1e9;
-  }
+  const int64_t begun = entry.begun_ns.load();
+  // What comes to a process that ends, behind the run, is none of the run.
+  if (begun == 0 || (over_ns_.has_value() && begun > *over_ns_)) return outcome;
+  outcome.seconds = static_cast<double>(begun - HeadOf(memory_).joined_ns.load()) / 1e9;
+  outcome.until_the_end = static_cast<double>(over_ns_.value_or(Now()) - begun) / 1e9;
   if (entry.failed.load() != 0) outcome.failure = "it had no connection to cut";
   return outcome;
 }

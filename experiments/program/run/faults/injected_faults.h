@@ -47,7 +47,7 @@ class FaultGiver {
   struct Outcome {
     std::optional<double> seconds;  // since all had joined; absent: its moment never came
     std::string failure;            // why it could not be done; empty: it was
-    double until_the_end = 0;       // seconds from it until the run was over; 0: it never came
+    double until_the_end = 0;       // seconds from it until the run was over, or until now
   };
   Outcome OutcomeOf(size_t index) const;
 
@@ -56,7 +56,7 @@ class FaultGiver {
 
   std::vector<Fault> faults_;
   std::vector<bool> goes_on_;  // by fault: it was told to
-  int64_t over_ns_ = 0;
+  std::optional<int64_t> over_ns_;  // absent: it is not over
   int file_ = -1;
   void* memory_ = nullptr;
   int64_t size_ = 0;

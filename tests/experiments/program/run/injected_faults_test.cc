@@ -86,6 +86,18 @@ TEST(InjectedFaults, SecondsCountFromWhenAllHaveJoined) {
   EXPECT_GE(giver->OutcomeOf(0).seconds, 0.05);
 }
 
+TEST(InjectedFaults, WhatComesBehindTheRunIsNoneOfTheRun) {
+  const auto giver = Give({"worker:1@step=5 slow 2", "worker:1@step=7 slow 3"});
+  const auto taker = Take(*giver, {kWorker1});
+  taker->Joined();
+  taker->OnStep(1, 5);
+  giver->RunIsOver();
+  taker->OnStep(1, 7);
+  EXPECT_GE(giver->OutcomeOf(0).until_the_end, 0);
+  EXPECT_TRUE(giver->OutcomeOf(0).seconds.has_value());
+  EXPECT_FALSE(giver->OutcomeOf(1).seconds.has_value());
+}
+
 TEST(InjectedFaults, AStrangeFileIsRefused) {
   const HostPort nowhere = {"127.0.0.1", 1};
   EXPECT_FALSE(FaultTaker::Open("/nowhere", {kWorker0}, nowhere).ok());

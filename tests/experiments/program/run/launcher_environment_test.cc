@@ -15,16 +15,21 @@ constexpr LauncherNumber kNumbers[] = {LauncherNumber::kRank, LauncherNumber::kW
 constexpr const char* kPlain[] = {"RANK", "WORLD_SIZE", "LOCAL_RANK"};
 constexpr const char* kOfMpirun[] = {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
                                      "OMPI_COMM_WORLD_LOCAL_RANK"};
+constexpr const char* kOfHydra[] = {"PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"};
+constexpr const char* kOfSrun[] = {"SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"};
 
 // Every test starts with none of the variables set.
 class LauncherEnvironmentTest : public testing::Test {
  protected:
   void SetUp() override {
     for (const char* name : {"MASTER_ADDR", "MASTER_PORT", kTokenVariable, "XDG_CACHE_HOME", "HOME",
-                             "TORCHELASTIC_RUN_ID"}) {
+                             "TORCHELASTIC_RUN_ID", "TORCHELASTIC_USE_AGENT_STORE", "SLURM_STEP_ID",
+                             "JOB_COMPLETION_INDEX", "PMIX_RANK"}) {
       unsetenv(name);
     }
-    for (int i = 0; i < 3; ++i) unsetenv(kPlain[i]), unsetenv(kOfMpirun[i]);
+    for (int i = 0; i < 3; ++i) {
+      for (const auto& names : {kPlain, kOfMpirun, kOfHydra, kOfSrun}) unsetenv(names[i]);
+    }
   }
   static void Set(const char* name, const char* value) { setenv(name, value, 1); }
 
@@ -48,18 +53,20 @@ TEST_F(LauncherEnvironmentTest, SaysNothingWhereNothingIsSet) {
   EXPECT_EQ(WhyMasterPortMayBeTaken(), "");
 }
 
-TEST_F(LauncherEnvironmentTest, EitherLaunchersVariableIsTaken) {
-  for (const auto& names : {kPlain, kOfMpirun}) {
+TEST_F(LauncherEnvironmentTest, EveryLaunchersVariablesAreTaken) {
+  for (const auto& names : {kPlain, kOfMpirun, kOfHydra, kOfSrun}) {
     SetUp();
+    Set("SLURM_STEP_ID", "0");
     for (int i = 0; i < 3; ++i) Set(names[i], std::to_string(i + 2).c_str());
-    for (int i = 0; i < 3; ++i) EXPECT_EQ(*ReadFromLauncher(kNumbers[i]), i + 2) << names[i];
+    for (int i = 0; i < 3; ++i)
+      EXPECT_EQ((*ReadFromLauncher(kNumbers[i]))->value, i + 2) << names[i];
   }
 }
 
 TEST_F(LauncherEnvironmentTest, TwoLaunchersThatAgreeAreTaken) {
   Set("RANK", "1");
   Set("OMPI_COMM_WORLD_RANK", "01");
-  EXPECT_EQ(*ReadFromLauncher(LauncherNumber::kRank), 1);
+  EXPECT_EQ((*ReadFromLauncher(LauncherNumber::kRank))->value, 1);
 }
 
 TEST_F(LauncherEnvironmentTest,
@@ -73,8 +80,61 @@ TEST_F(LauncherEnvironmentTest,
         ReadFromLauncher(kNumbers[i]).status(),
         {std::string(kPlain[i]) + "=1", std::string(kOfMpirun[i]) + "=2", "contradict", flags[i]});
     // A leader that has started mpirun itself knows whose word counts.
-    EXPECT_EQ(*ReadFromMpirun(kNumbers[i]), 2);
+    EXPECT_EQ((*ReadFromMpirun(kNumbers[i]))->value, 2);
   }
+}
+
+// srun starts mpirun's, hydra's and torchrun's helpers on the machines of a job: one a machine.
+TEST_F(LauncherEnvironmentTest, TheInnermostLauncherIsTaken) {
+  for (const auto& names : {kPlain, kOfMpirun, kOfHydra}) {
+    SetUp();
+    if (names == kPlain) Set("TORCHELASTIC_RUN_ID", "x");
+    Set("JOB_COMPLETION_INDEX", "4");
+    Set("SLURM_STEP_ID", "0");
+    for (int i = 0; i < 3; ++i) Set(kOfSrun[i], "1"), Set(names[i], "2");
+    for (int i = 0; i < 3; ++i) {
+      const LauncherWord word = **ReadFromLauncher(kNumbers[i]);
+      EXPECT_EQ(word.value, 2);
+      EXPECT_EQ(word.variable, names[i]);
+    }
+    const std::vector<std::string> others = NotTaken(LauncherNumber::kRank);
+    ASSERT_EQ(others.size(), 2u);
+    EXPECT_EQ(others[0], "SLURM_PROCID=1 (of Slurm's srun, which has started the launcher)");
+  }
+}
+
+// By hand, or by an image: nobody can know whose it is.
+TEST_F(LauncherEnvironmentTest, APlainRankContradictsEveryLauncher) {
+  for (const auto& names : {kOfMpirun, kOfHydra, kOfSrun}) {
+    SetUp();
+    Set("SLURM_STEP_ID", "0");
+    Set("MPI_LOCALRANKID", "0");
+    Set("RANK", "1");
+    Set(names[0], "2");
+    ExpectError(ReadFromLauncher(LauncherNumber::kRank).status(),
+                {"RANK=1", std::string(names[0]) + "=2", "contradict"});
+  }
+}
+
+TEST_F(LauncherEnvironmentTest, ABatchScriptIsNoStep) {
+  for (int i = 0; i < 3; ++i) Set(kOfSrun[i], "0");
+  EXPECT_FALSE(ReadFromLauncher(LauncherNumber::kRank)->has_value());
+  const std::vector<std::string> others = NotTaken(LauncherNumber::kRank);
+  ASSERT_EQ(others.size(), 1u);
+  EXPECT_NE(others[0].find("SLURM_PROCID=0"), std::string::npos) << others[0];
+  EXPECT_NE(others[0].find("SLURM_STEP_ID"), std::string::npos) << others[0];
+}
+
+TEST_F(LauncherEnvironmentTest, ARankWithoutASizeIsKubernetesOrIsNamed) {
+  Set("PMIX_RANK", "1");
+  EXPECT_FALSE(ReadFromLauncher(LauncherNumber::kRank)->has_value());
+  EXPECT_EQ(NotTaken(LauncherNumber::kRank),
+            std::vector<std::string>{"PMIX_RANK=1 (no size stands beside it)"});
+  Set("JOB_COMPLETION_INDEX", "3");
+  EXPECT_EQ((*ReadFromLauncher(LauncherNumber::kRank))->value, 3);
+  EXPECT_FALSE(ReadFromLauncher(LauncherNumber::kWorldSize)->has_value());
+  Set("WORLD_SIZE", "5");
+  EXPECT_EQ((*ReadFromLauncher(LauncherNumber::kWorldSize))->value, 5);
 }
 
 TEST_F(LauncherEnvironmentTest, AVariableThatIsNotAskedForIsNotJudged) {
@@ -84,7 +144,7 @@ TEST_F(LauncherEnvironmentTest, AVariableThatIsNotAskedForIsNotJudged) {
   Set("MASTER_PORT", "tcp://10.96.0.1:29500");
   Set("RINGMASTER_TOKEN", "abc");
   Set("HOME", "/home/someone");
-  EXPECT_EQ(*ReadFromLauncher(LauncherNumber::kRank), 3);
+  EXPECT_EQ((*ReadFromLauncher(LauncherNumber::kRank))->value, 3);
   EXPECT_EQ(ReadEnvironment().token, "abc");
   EXPECT_EQ(ReadEnvironment().default_data_dir, "/home/someone/.cache/ringmaster");
 }
@@ -146,6 +206,17 @@ TEST_F(LauncherEnvironmentTest, AnAddressWithAPortAndAPortThatNoMachineHasAreNam
   Set("MASTER_ADDR", "10.0.0.1");
   Set("MASTER_PORT", "70000");
   ExpectError(ReadCoordinator().status(), {"MASTER_PORT=\"70000\""});
+}
+
+TEST_F(LauncherEnvironmentTest, WhereTorchrunsAgentListensTheNextPortIsTaken) {
+  Set("MASTER_ADDR", "10.0.0.1");
+  Set("MASTER_PORT", "29500");
+  Set("TORCHELASTIC_USE_AGENT_STORE", "False");
+  EXPECT_EQ((*ReadCoordinator())->port, 29500);
+  Set("TORCHELASTIC_USE_AGENT_STORE", "True");
+  EXPECT_EQ((*ReadCoordinator())->port, 29501);
+  Set("MASTER_PORT", "65535");
+  ExpectError(ReadCoordinator().status(), {"MASTER_PORT=\"65535\""});
 }
 
 TEST_F(LauncherEnvironmentTest, TorchrunsAgentIsKnownByItsVariable) {

@@ -127,6 +127,10 @@ TEST(PlanMemory, WhoExchangesWeightsHasArenasForThatAndKeepsMarksAtEachWorkerWhe
     EXPECT_EQ(plan.weights, 3 * (2 + row.arenas) * kArena) << row.arm;
     EXPECT_EQ(plan.marks, 4 * row.holders * kArena) << row.arm;
   }
+  // What is sent, and what each of two neighbours sends, lies apart where one may be lost.
+  RunSpec going_on = SpecOf("gossip", 3);
+  going_on.mutable_strategy()->set_on_failure(StrategySpec::CONTINUE);
+  EXPECT_EQ(PlanMemory(going_on, Facts()).weights, 3 * (2 + 2 + 3) * kArena);
 }
 
 TEST(PlanMemory, ErrorFeedbackIsAnArenaMore) {

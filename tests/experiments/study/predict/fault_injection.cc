@@ -1,6 +1,7 @@
 // Which faults a seed has, and what each of them does.
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
@@ -12,7 +13,8 @@ namespace {
 // Less than any limit; more than all of them; and for ever.
 constexpr double kShortSeconds = 0.4;
 constexpr double kLongSeconds[] = {1.5, 8};
-constexpr double kForEver = -1;
+// From one loss to the one that comes while the group is formed anew, in events.
+constexpr uint64_t kSoonEvents = 300;
 // A stream that stands still for so long is given up by the process.
 constexpr double kKeepAliveSeconds = 20;
 
@@ -29,8 +31,19 @@ std::string ToString(const Fault& fault) {
 
 void FaultRun::DrawFaults(int64_t events) {
   const uint64_t drawn = random_.Below(8);
-  const int faults = drawn == 0 ? 0 : drawn == 1 ? 2 : 1;
-  for (int i = 0; i < faults; ++i) faults_.push_back(DrawFault(events));
+  int faults = drawn == 0 ? 0 : drawn == 1 ? 2 : 1;
+  if (reforms_ && drawn > 3) faults = drawn == 7 ? 3 : 2;
+  for (int i = 0; i < faults; ++i) {
+    Fault fault = DrawFault(events);
+    // A group that is formed anew loses one more meanwhile, or in the steps that it makes again.
+    if (reforms_ && random_.Below(2) == 0) fault.kind = FaultKind::kKill;
+    if (reforms_ && i > 0) {
+      const auto later = static_cast<int64_t>(random_.Below(2) == 0 ? random_.Below(kSoonEvents)
+                                                                    : random_.Below(events));
+      fault.at_event = faults_.back().at_event + later;
+    }
+    faults_.push_back(fault);
+  }
 }
 
 Fault FaultRun::DrawFault(int64_t events) {
@@ -61,9 +74,7 @@ void FaultRun::Inject(const Fault& fault) {
     case FaultKind::kStop:
       return Stop(fault);
     case FaultKind::kSlow:
-      for (const NodeId& node : process.nodes) {
-        if (node.role == Role::kWorker) slow_[node.index] = fault.factor;
-      }
+      slow_[fault.process] = fault.factor;
       return;
     case FaultKind::kCut:
       return Cut(fault);
@@ -83,7 +94,8 @@ void FaultRun::Suspect(int32_t process) {
 
 // The process is lost before its work is done.
 void FaultRun::MustFailWithout(int32_t process) {
-  const bool goes_on = goes_on_ && !Has(process, Role::kServer) && world_->coordinator_is_there();
+  const bool goes_on =
+      (goes_on_ || reforms_) && !Has(process, Role::kServer) && world_->coordinator_is_there();
   must_fail_ = must_fail_ || !(goes_on || processes_[process].has_finished);
 }
 
@@ -171,12 +183,17 @@ void FaultRun::Break(const Fault& fault) {
   const int32_t a = fault.process;
   const int32_t b = fault.other;
   if (b < 0 || !Talk(a, b)) return;
+  FaultFormation* const formation = processes_[a].formation;
+  if (formation == nullptr || processes_[b].formation != formation) return;
   Suspect(a);
   Suspect(b);
-  world_->Break(a, b);
+  world_->Break(world_->nodes(a), world_->nodes(b));
   if (!tells_breaks_) return;
-  InProcess(a, Draw(5 * kMillisecond), [this, a, b] { LosePeer(a, b); });
-  InProcess(b, Draw(5 * kMillisecond), [this, a, b] { LosePeer(b, a); });
+  for (const auto& [own, other] : {std::pair(a, b), std::pair(b, a)}) {
+    InProcess(own, Draw(5 * kMillisecond), [this, formation, own = own, other = other] {
+      if (processes_[own].formation == formation) LosePeer(own, other);
+    });
+  }
 }
 
 void FaultRun::HangUp(const Fault& fault) {

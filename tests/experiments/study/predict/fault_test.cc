@@ -9,6 +9,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/check_context.h"
 #include "gtest/gtest.h"
 #include "tests/experiments/study/predict/fault_run.h"
 #include "tests/experiments/study/predict/seeded_setting.h"
@@ -28,6 +29,7 @@ std::optional<uint64_t> FromEnvironment(const char* name) {
 std::vector<Setting> AllSettings() {
   std::vector<Setting> settings = SeededSettings();
   for (Setting& setting : GoingOnSettings()) settings.push_back(std::move(setting));
+  for (Setting& setting : ReformingSettings()) settings.push_back(std::move(setting));
   return settings;
 }
 
@@ -41,6 +43,8 @@ class FaultRuns {
                               "//tests/experiments/study/predict:fault_test "
                               "--test_env=RINGMASTER_FAULT_SEED=",
                               seed, " --test_output=all"));
+    // A failed RM_CHECK says it too.
+    const ScopedCheckContext context(absl::StrCat("RINGMASTER_FAULT_SEED=", seed));
     auto found = expected_.find(setting.name());
     if (found == expected_.end()) {
       FaultRun run(setting, /*seed=*/0, /*expected=*/nullptr);
@@ -57,12 +61,17 @@ class FaultRuns {
     }
     ++ends_[run.end()];
     if (!run.failed() && run.workers_lost() > 0) ++without_lost_;
+    reformed_ += run.reformed();
+    lost_meanwhile_ += run.lost_meanwhile();
     if (testing::Test::HasFailure()) ADD_FAILURE() << "faults:" << faults;
   }
 
   int64_t went_on(FaultKind kind) { return went_on_[kind]; }
   // Runs that went on to their end without a worker.
   int64_t without_lost() const { return without_lost_; }
+  // New formations, and losses that came before they were there.
+  int64_t reformed() const { return reformed_; }
+  int64_t lost_meanwhile() const { return lost_meanwhile_; }
   int64_t failed(FaultKind kind) { return failed_[kind]; }
   const std::map<absl::StatusCode, int64_t>& ends() const { return ends_; }
 
@@ -71,7 +80,7 @@ class FaultRuns {
   std::map<std::string, Trajectory> expected_;  // by setting
   std::map<FaultKind, int64_t> went_on_, failed_;
   std::map<absl::StatusCode, int64_t> ends_;
-  int64_t without_lost_ = 0;
+  int64_t without_lost_ = 0, reformed_ = 0, lost_meanwhile_ = 0;
 };
 
 TEST(FaultsBySeed, EveryRunEndsWithAStatusThatNamesWhoAndWhereOrGoesOnWithItsInvariants) {
@@ -91,7 +100,11 @@ TEST(FaultsBySeed, EveryRunEndsWithAStatusThatNamesWhoAndWhereOrGoesOnWithItsInv
     EXPECT_GT(runs.went_on(kind), 0) << static_cast<int>(kind);
   }
   EXPECT_GT(runs.without_lost(), 0);
-  std::printf("without a lost worker: %d\n", static_cast<int>(runs.without_lost()));
+  EXPECT_GT(runs.reformed(), 0);
+  EXPECT_GT(runs.lost_meanwhile(), 0);
+  std::printf("without a lost worker: %d, formed anew: %d, lost meanwhile: %d\n",
+              static_cast<int>(runs.without_lost()), static_cast<int>(runs.reformed()),
+              static_cast<int>(runs.lost_meanwhile()));
   for (const auto& [code, count] : runs.ends())
     std::printf("%s: %d\n", absl::StatusCodeToString(code).c_str(), static_cast<int>(count));
 }

@@ -7,14 +7,17 @@
 #include "common/codec/codec.h"
 #include "common/config/arms.h"
 #include "common/config/resolve.h"
+#include "common/config/validate.h"
 #include "common/scheme/registry.h"
 #include "experiments/study/predict/all_reduce_plan.h"
+#include "tests/common/config/known_names.h"
 #include "tests/support/arms.h"
 
 namespace ringmaster {
 
 std::string Setting::name() const {
-  return absl::StrCat(arm, " N=", workers, " K=", servers, " ", down, goes_on ? " going on" : "");
+  return absl::StrCat(arm, " N=", workers, " K=", servers, " ", down, goes_on ? " going on" : "",
+                      reforms ? " re-forming" : "");
 }
 
 std::vector<Setting> SeededSettings() {
@@ -50,6 +53,15 @@ std::vector<Setting> GoingOnSettings() {
   return settings;
 }
 
+std::vector<Setting> ReformingSettings() {
+  std::vector<Setting> settings;
+  for (Setting& setting : SeededSettings()) {
+    setting.reforms = true;
+    if (Validate(SpecOf(setting), TestNames()).ok()) settings.push_back(std::move(setting));
+  }
+  return settings;
+}
+
 RunSpec SpecOf(const Setting& setting) {
   RunSpec base;
   base.mutable_training()->set_workers(setting.workers);
@@ -67,6 +79,14 @@ RunSpec SpecOf(const Setting& setting) {
     if (setting.down == "topk") down->set_density(0.3);
   }
   if (setting.goes_on) arm.mutable_strategy()->set_on_failure(StrategySpec::CONTINUE);
+  if (setting.reforms) {
+    // A global batch that those left can share when one is lost; two of five are too many.
+    const int64_t batch = std::max(2, setting.workers - 1);
+    arm.mutable_strategy()->set_on_failure(StrategySpec::REFORM);
+    arm.mutable_training()->set_batch_per_worker(static_cast<int32_t>(batch));
+    arm.mutable_training()->set_evaluate_every_samples(2 * batch * setting.workers);
+    arm.mutable_limits()->set_join_seconds(2);
+  }
   RunSpec spec = *Resolve(std::move(arm), {});
   ExchangeOften(&spec);
   if (setting.without_lambda) {

@@ -28,6 +28,7 @@ struct Setting {
   bool without_lambda = false;  // delays are compensated, by nothing
   std::string down = {};        // codec of the weights' way down; empty: none
   bool goes_on = false;         // without workers that are lost
+  bool reforms = false;         // so, with a group that is formed anew
 
   std::string name() const;
 };
@@ -36,6 +37,8 @@ struct Setting {
 std::vector<Setting> SeededSettings();
 // Those of them whose workers may go on without a lost one, and do.
 std::vector<Setting> GoingOnSettings();
+// Those whose group may be formed anew, and is.
+std::vector<Setting> ReformingSettings();
 
 // Resolved.
 RunSpec SpecOf(const Setting& setting);

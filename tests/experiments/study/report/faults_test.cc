@@ -59,6 +59,35 @@ TEST(FaultChart, TheRateFallsWhenTheWorkerIsSlowed) {
   EXPECT_NEAR(after / afters, batch / 0.040, 1);
 }
 
+// Steps 20 to 30 were made twice; the rate is that of steps which stay.
+TEST(FaultChart, ARunThatWasStartedAgainGetsNoFurtherFromItsCheckpointToItsNewBeginning) {
+  RunRecord record = RunOf(SpecOf("ps", 2), 10);
+  AddFault("server:0@step=30 kill", 0.3, &record);
+  Loss* loss = record.add_losses();
+  loss->add_nodes("server/0");
+  loss->set_restarted(true);
+  loss->set_step(30);
+  loss->set_resumed_step(20);
+  loss->set_seconds(0.35);
+  loss->set_detection_seconds(0.05);
+  loss->set_recovery_seconds(1);
+  const std::vector<RunRecord> records = {record};
+  const auto panels = FaultRows(GroupRecords(records)).panels;
+  ASSERT_EQ(panels.size(), 1u);
+  const double batch = 2.0 * record.spec().training().batch_per_worker();
+  double samples = 0, width = 0;
+  for (const Parsed& row : Parsed::parse(panels[0].rows.Dump())) {
+    const double seconds = row["seconds"], rate = row["samples_per_second"];
+    // The fault came 0.1 s behind the checkpoint, and all began anew 1.05 s later.
+    if (seconds > -0.08 && seconds < 1.03) {
+      EXPECT_EQ(rate, 0) << seconds;
+    }
+    samples += rate;
+    width = 1.75 / 60;
+  }
+  EXPECT_NEAR(samples * width, kSteps * batch, batch / 10);
+}
+
 TEST(FaultChart, RunsWithoutFaultsHaveNone) {
   const ChartRows chart = FaultRows(GroupRecords(Runs(2, {1})));
   EXPECT_THAT(chart.panels, IsEmpty());

@@ -286,5 +286,15 @@ TEST(AddComparative, WithoutItsBaseAFigureIsAbsent) {
   EXPECT_FALSE(summaries[0].has_efficiency());
 }
 
+TEST(Summarize, ARunThatWasStartedAgainHasTheRateOfAllItsWorkers) {
+  RunRecord record = PsRecord();
+  const double whole = Summarize(record).samples_per_second();
+  Loss* loss = record.add_losses();
+  loss->add_nodes("worker/1");
+  EXPECT_LT(Summarize(record).samples_per_second(), whole) << "the others went on";
+  loss->set_restarted(true);
+  EXPECT_EQ(Summarize(record).samples_per_second(), whole);
+}
+
 }  // namespace
 }  // namespace ringmaster

@@ -1,0 +1,46 @@
+#ifndef RINGMASTER_EXPERIMENTS_PROGRAM_RUN_ATTEMPTS_RUN_CLOCK_H_
+#define RINGMASTER_EXPERIMENTS_PROGRAM_RUN_ATTEMPTS_RUN_CLOCK_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/trace/phase.h"
+
+namespace ringmaster {
+
+// When a run's clock of training began. It outlives the run's processes: those that are started in
+// their place go on with the same clock, so times to an accuracy have all that a loss has cost. It
+// lies in an anonymous file that the launcher and the processes of one machine share. Any thread.
+class RunClock {
+ public:
+  // The launcher's side: the clock has not begun.
+  static absl::StatusOr<std::unique_ptr<RunClock>> Create();
+  // A process's side. Errors: no such file, or one of another kind.
+  static absl::StatusOr<std::unique_ptr<RunClock>> Open(const std::string& path);
+  ~RunClock();
+  RunClock(const RunClock&) = delete;
+  RunClock& operator=(const RunClock&) = delete;
+
+  // Where processes of this user open it, while the launcher's object lives.
+  const std::string& path() const { return path_; }
+
+  // Absent: it has not begun.
+  std::optional<Clock::time_point> begin() const;
+
+  // It began at this moment. The first call in any process counts.
+  void Begin(Clock::time_point begin);
+
+ private:
+  struct Memory;
+  RunClock() = default;
+
+  std::string path_;
+  int file_ = -1;  // of the launcher's side
+  Memory* memory_ = nullptr;
+};
+
+}  // namespace ringmaster
+
+#endif  // RINGMASTER_EXPERIMENTS_PROGRAM_RUN_ATTEMPTS_RUN_CLOCK_H_
