@@ -80,8 +80,9 @@ launch 2 bash "$OUT/rank.sh" "$PROGRAM" node "${SMALL[@]}" --arm ring \
   ${coordinator:+--coordinator $coordinator} --set limits.join_seconds=3 \
   --out "$OUT/lost" >"$OUT/lost.log" 2>&1 && fail "lost: the launcher ended with 0"
 ! grep -q '"status":"ok"' "$OUT/lost/results.jsonl" 2>/dev/null || fail "lost: its record says ok"
-for pid in $(pgrep -f "^$PROGRAM node"); do
-  timeout 20 tail --pid="$pid" -f /dev/null || fail "lost: rank $pid is left"
+for process in /proc/[0-9]*; do
+  tr '\0' ' ' 2>/dev/null <"$process/cmdline" | grep -q "^$PROGRAM node" || continue
+  timeout 20 tail --pid="${process#/proc/}" -f /dev/null || fail "lost: $process is left"
 done
 
 # Sixteen ranks, from the launcher's start to its end.
