@@ -156,8 +156,7 @@ std::vector<LauncherFinding> AskLauncher() {
 // Variables of launchers that do not count, and why.
 std::vector<std::string> SeenInVain() {
   std::vector<std::string> seen;
-  for (const LauncherNumber what :
-       {LauncherNumber::kRank, LauncherNumber::kWorldSize, LauncherNumber::kLocalRank}) {
+  for (const LauncherNumber what : kLauncherNumbers) {
     for (std::string& line : NotTaken(what)) seen.push_back(std::move(line));
   }
   return seen;

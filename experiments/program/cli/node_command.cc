@@ -36,9 +36,9 @@
 #include "experiments/program/run/node.h"
 #include "experiments/program/run/placement.h"
 #include "experiments/program/run/resolve_spec.h"
-#include "experiments/program/run/run_needs.h"
 #include "experiments/program/run/run_arm.h"
 #include "experiments/program/run/run_checkpoints.h"
+#include "experiments/program/run/run_needs.h"
 #include "google/protobuf/message.h"
 #include "proto/run_record.pb.h"
 
@@ -88,18 +88,25 @@ struct NodeFlags {
   bool resume = false;
 };
 
+// What a flag leaves open, a launcher says.
+absl::Status FillFrom(const absl::StatusOr<std::optional<LauncherWord>>& word,
+                      std::optional<int>* number) {
+  RM_RETURN_IF_ERROR(word.status());
+  if (word->has_value()) *number = (*word)->value;
+  return absl::OkStatus();
+}
+
 // What the flags leave open, the launcher's environment says. Who leads a run has given its ranks
 // all but the rank, which the mpirun that he started says.
 absl::Status FillFromEnvironment(NodeFlags* flags) {
-  const auto fill = [flags](LauncherNumber what, std::optional<int>* number) -> absl::Status {
-    if (*number) return absl::OkStatus();
-    RM_ASSIGN_OR_RETURN(const std::optional<LauncherWord> word,
-                        flags->joins ? ReadFromMpirun(what) : ReadFromLauncher(what));
-    if (word) *number = word->value;
-    return absl::OkStatus();
-  };
-  RM_RETURN_IF_ERROR(fill(LauncherNumber::kRank, &flags->rank));
-  return fill(LauncherNumber::kWorldSize, &flags->world_size);
+  const auto read = flags->joins ? ReadFromMpirun : ReadFromLauncher;
+  if (!flags->rank) {
+    RM_RETURN_IF_ERROR(FillFrom(read(LauncherNumber::kRank), &flags->rank));
+  }
+  if (!flags->world_size) {
+    RM_RETURN_IF_ERROR(FillFrom(read(LauncherNumber::kWorldSize), &flags->world_size));
+  }
+  return absl::OkStatus();
 }
 
 // Launchers give standard input to rank 0 alone.
@@ -107,8 +114,8 @@ absl::Status CheckStandardInput(const NodeFlags& flags) {
   if (flags.spec_file != "-" || flags.joins || flags.rank.value_or(0) == 0) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("rank ", *flags.rank,
-                   ": a spec from standard input reaches rank 0 alone; give "
-                   "a file that every rank can read"));
+                   ": a spec from standard input reaches rank 0 alone; give a file that every rank "
+                   "can read"));
 }
 
 // Whether the run computes on a GPU, so that it matters which.
@@ -120,10 +127,7 @@ bool NeedsDevice(const RunSpec& spec) {
 
 absl::Status FillDevice(const RunSpec& spec, NodeFlags* flags) {
   if (flags->device || !NeedsDevice(spec)) return absl::OkStatus();
-  RM_ASSIGN_OR_RETURN(const std::optional<LauncherWord> word,
-                      ReadFromLauncher(LauncherNumber::kLocalRank));
-  if (word) flags->device = word->value;
-  return absl::OkStatus();
+  return FillFrom(ReadFromLauncher(LauncherNumber::kLocalRank), &flags->device);
 }
 
 // Whether somebody has set the number of servers of that scheme.
@@ -140,6 +144,8 @@ bool SaysServers(const StrategySpec& strategy, const char* scheme) {
 // where the spec says how many workers there are and not how many servers, the others are servers.
 absl::Status ShareRanks(int processes, const std::string& data_dir, RunSpec* spec) {
   if (spec->strategy().launch() == THREADS) return absl::OkStatus();
+  const int others = processes - spec->training().workers();  // all, where nobody says workers
+  if (others <= 0) return absl::OkStatus();
   RunSpec with_one = *spec;
   with_one.mutable_training()->set_workers(1);
   with_one.mutable_training()->set_steps(1);
@@ -150,9 +156,8 @@ absl::Status ShareRanks(int processes, const std::string& data_dir, RunSpec* spe
     spec->mutable_training()->set_workers(processes - servers);
     return absl::OkStatus();
   }
-  const int others = processes - spec->training().workers();
   const char* const scheme = FindScheme(with_one.strategy())->name;
-  if (servers == 0 || others <= 0 || SaysServers(spec->strategy(), scheme)) return absl::OkStatus();
+  if (servers == 0 || SaysServers(spec->strategy(), scheme)) return absl::OkStatus();
   return SetField(absl::StrCat("strategy.", scheme, ".servers=", others), spec);
 }
 
@@ -194,8 +199,7 @@ absl::StatusOr<RunSpec> BuildSpec(const NodeFlags& flags) {
 std::string Given(const char* flag, std::optional<int> value) {
   if (value) return absl::StrCat(flag, " ", *value);
   std::vector<std::string> seen;
-  for (const LauncherNumber what :
-       {LauncherNumber::kRank, LauncherNumber::kWorldSize, LauncherNumber::kLocalRank}) {
+  for (const LauncherNumber what : kLauncherNumbers) {
     const auto word = ReadFromLauncher(what);
     if (word.ok() && word->has_value()) {
       seen.push_back(
@@ -286,8 +290,7 @@ absl::Status EndedBy(const std::string& name, int signal) {
 std::string WhoStartsAgain(const RunSpec& spec) {
   return absl::StrCat(
       "; strategy.on_failure is RESTART, but rank 0 starts no ranks: whoever started them can "
-      "start "
-      "them again, all ",
+      "start them again, all ",
       spec.output().checkpoints().empty() ? "from the beginning, for there are no checkpoints"
                                           : "with --resume, from the newest checkpoint");
 }

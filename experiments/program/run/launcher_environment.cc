@@ -28,10 +28,13 @@ struct Launcher {
   int depth;            // of those that are inside others the largest
 };
 
-bool IsSet(const char* name) {
-  const char* const value = std::getenv(name);
-  return value != nullptr && *value != '\0';
+std::optional<std::string> Variable(const char* name) {
+  const char* value = std::getenv(name);
+  if (value == nullptr || *value == '\0') return std::nullopt;
+  return std::string(value);
 }
+
+bool IsSet(const char* name) { return Variable(name).has_value(); }
 
 bool Always() { return true; }
 bool IsTorchrun() { return IsSet("TORCHELASTIC_RUN_ID"); }
@@ -78,12 +81,6 @@ constexpr Launcher kLaunchers[] = {
 constexpr const char* kFlags[3] = {"--rank", "--world-size", "--device"};
 
 constexpr int kPortMax = 65535;
-
-std::optional<std::string> Variable(const char* name) {
-  const char* value = std::getenv(name);
-  if (value == nullptr || *value == '\0') return std::nullopt;
-  return std::string(value);
-}
 
 absl::StatusOr<std::optional<int>> Number(const char* name,
                                           int largest = std::numeric_limits<int>::max()) {

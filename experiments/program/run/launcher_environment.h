@@ -37,6 +37,8 @@ void SetTlsFolder(const std::string& folder);
 // A number that launchers give to each process they start. The local rank is the process's number
 // on its machine.
 enum class LauncherNumber { kRank, kWorldSize, kLocalRank };
+inline constexpr LauncherNumber kLauncherNumbers[] = {
+    LauncherNumber::kRank, LauncherNumber::kWorldSize, LauncherNumber::kLocalRank};
 
 struct LauncherWord {
   int value = 0;

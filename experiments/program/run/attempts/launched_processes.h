@@ -9,8 +9,8 @@
 
 #include "absl/status/status.h"
 #include "common/base/host_port.h"
-#include "experiments/program/run/children.h"
 #include "experiments/program/run/attempts/hook_files.h"
+#include "experiments/program/run/children.h"
 
 namespace ringmaster {
 
