@@ -96,7 +96,7 @@ absl::Status ReadIndices(absl::Span<const std::byte> in, const TopkChosen& chose
     return absl::InvalidArgumentError(absl::StrCat(in.size(), " bytes of indices, expected ",
                                                    kIndexBytes * chosen.indices.size()));
   }
-  std::memcpy(chosen.indices.data(), in.data(), in.size());
+  if (!in.empty()) std::memcpy(chosen.indices.data(), in.data(), in.size());
   int32_t previous = -1;
   for (size_t i = 0; i < chosen.indices.size(); ++i) {
     const int32_t index = chosen.indices[i];

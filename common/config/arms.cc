@@ -16,6 +16,7 @@
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
 #include "common/config/override.h"
+#include "common/scheme/group_order.h"
 #include "common/scheme/registry.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/field_mask.pb.h"
@@ -49,6 +50,13 @@ bool IsSet(const google::protobuf::Message& message, absl::string_view path) {
   return IsSet(message.GetReflection()->GetMessage(message, field), path.substr(dot + 1));
 }
 
+// Whether the arm's workers sum by a collective of ours.
+bool TakesOrder(const RunSpec& arm) {
+  RunSpec resolved = arm;
+  ResolveStrategy(arm.training().workers(), resolved.mutable_strategy());
+  return TakesGroupOrder(TraitsOf(resolved));
+}
+
 // Takes from `base` what it sets of the fields that the arm leaves open.
 void KeepOpenFields(const ArmInfo& arm, const RunSpec& base, RunSpec* spec) {
   google::protobuf::FieldMask open;
@@ -58,6 +66,8 @@ void KeepOpenFields(const ArmInfo& arm, const RunSpec& base, RunSpec* spec) {
   FieldMaskUtil::MergeMessageTo(base, open, FieldMaskUtil::MergeOptions(), spec);
   if (base.strategy().on_failure() != StrategySpec::ON_FAILURE_UNSET)
     spec->mutable_strategy()->set_on_failure(base.strategy().on_failure());
+  if (!base.strategy().group_order().empty() && TakesOrder(*spec))
+    spec->mutable_strategy()->set_group_order(base.strategy().group_order());
   if (spec->strategy().launch() != LAUNCH_MODE_UNSET) return;
   const bool is_asked = base.strategy().launch() != LAUNCH_MODE_UNSET;
   spec->mutable_strategy()->set_launch(is_asked ? base.strategy().launch() : PROCESSES);
@@ -104,7 +114,10 @@ absl::Status ChooseCodec(absl::string_view name, absl::string_view codec, const 
 
 // Whether some arm leaves the field open: an option of arms, and no part of what tells them apart.
 bool IsOpenSomewhere(absl::string_view field) {
-  if (field == "strategy.launch" || field == "strategy.on_failure") return true;
+  if (field == "strategy.launch" || field == "strategy.on_failure" ||
+      field == "strategy.group_order") {
+    return true;
+  }
   return std::any_of(Arms().begin(), Arms().end(), [field](const ArmInfo& arm) {
     const std::vector<absl::string_view> open = absl::StrSplit(arm.open_fields, ',');
     // Of an open message every field is.

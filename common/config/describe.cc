@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/base/partition.h"
+#include "common/scheme/group_order.h"
 #include "common/scheme/registry.h"
 #include "proto/run_spec.pb.h"
 
@@ -162,6 +163,8 @@ absl::StatusOr<RunSpec> ReformedSpec(const RunSpec& resolved, absl::Span<const i
     emulated->set_milliseconds(emulated->milliseconds() * training->batch_per_worker() /
                                resolved.training().batch_per_worker());
   }
+  spec.mutable_strategy()->set_group_order(
+      OrderOfThoseLeft(resolved.strategy().group_order(), left));
   training->clear_slowdowns();
   for (const SlowdownSpec& slow : resolved.training().slowdowns()) {
     SlowdownSpec kept = slow;

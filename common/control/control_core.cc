@@ -111,8 +111,12 @@ void ControlCore::Form(MonotonicTime now, Actions* actions) {
   is_formed_ = true;
   moments_.formed = now;
   ToProcess message;
-  for (const Join& join : joins) {
+  const std::vector<int32_t> hosts = NumberHosts(joins);
+  for (size_t i = 0; i < joins.size(); ++i) {
+    const Join& join = joins[i];
+    members_[i].state.host = hosts[i];
     ProcessEntry* entry = message.mutable_welcome()->add_processes();
+    entry->set_host(hosts[i]);
     entry->set_data_endpoint(join.data_endpoint());
     *entry->mutable_nodes() = join.nodes();
     for (const NodeName& node : join.nodes()) judge_->Add(node, join.pid(), SinceStart(now));

@@ -74,6 +74,7 @@ struct ProcessState {
   bool lost = false;  // the run goes on without it
   int64_t pid = 0;
   std::string nodes;  // "worker/1+server/1", in the formation that it is in, or was in last
+  std::optional<int32_t> host;  // as all are told (ProcessEntry.host); absent: not all have joined
   Heartbeat last;
 };
 

@@ -247,6 +247,7 @@ void ControlCore::FormAnew(MonotonicTime now, Actions* actions) {
     member.join.set_data_endpoint(
         ReachedAnew(member.join.data_endpoint(), member.ready->data_endpoint()));
     entry->set_data_endpoint(member.join.data_endpoint());
+    entry->set_host(*member.state.host);
     *entry->mutable_nodes_before() = member.join.nodes();
     for (NodeName& node : *member.join.mutable_nodes()) {
       if (!node.server()) node.set_index(workers++);

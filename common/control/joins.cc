@@ -4,10 +4,12 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <unistd.h>
 
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/base/host_port.h"
 
 namespace ringmaster {
 namespace {
@@ -30,6 +32,14 @@ std::string SaidBy(const Join& join) {
   return text;
 }
 
+// What all processes of a host have in common, and no other process has.
+std::string NameOfHost(const Join& join) {
+  if (!join.boot_id().empty() && join.network_namespace() != 0)
+    return absl::StrCat("boot ", join.boot_id(), " ", join.network_namespace());
+  const auto endpoint = HostPort::Parse(join.data_endpoint());
+  return absl::StrCat("address ", endpoint.ok() ? endpoint->host : join.data_endpoint());
+}
+
 }  // namespace
 
 void SayWhoJoins(Join* join) {
@@ -42,6 +52,16 @@ void SayWhoJoins(Join* join) {
 
 HostIdentity HostOf(const Join& join) {
   return {join.boot_id(), join.network_namespace(), join.pid_namespace()};
+}
+
+std::vector<int32_t> NumberHosts(const std::vector<Join>& joins) {
+  std::map<std::string, int32_t> numbers;
+  std::vector<int32_t> hosts;
+  for (const Join& join : joins) {
+    const auto next = static_cast<int32_t>(numbers.size());
+    hosts.push_back(numbers.emplace(NameOfHost(join), next).first->second);
+  }
+  return hosts;
 }
 
 std::string NodesOf(const Join& join) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -17,6 +18,12 @@ void SayWhoJoins(Join* join);
 
 // Where the process that joins lives.
 HostIdentity HostOf(const Join& join);
+
+// The host of each process, in the order of `joins`: hosts are numbered from 0 in the order in
+// which they first occur. Two processes are on one host where boot and network namespace are the
+// same; where the system does not say one of the two, where they listen at the same address. Who
+// does not say it is on no host with who does. Pure, thread-safe.
+std::vector<int32_t> NumberHosts(const std::vector<Join>& joins);
 
 // "worker/1+server/1"
 std::string NodesOf(const Join& join);

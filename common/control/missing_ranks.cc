@@ -16,14 +16,19 @@ namespace {
 std::string Unheard(const HostPort& listens_at) {
   if (IsWildcard(listens_at.host)) {
     return absl::StrCat(
-        "nothing was heard; check that it was started, and with rank 0's address and port ",
+        "nothing was heard; see what it says itself, or whether it was started at all, and with "
+        "rank "
+        "0's address and port ",
         listens_at.port, " as --coordinator");
   }
   const bool here = IsLoopback(listens_at.host) || listens_at.host == "localhost";
-  return absl::StrCat("nothing was heard; check that it was started with --coordinator ",
-                      listens_at.ToString(),
-                      here ? ", on this machine: other machines do not reach a loopback address"
-                           : ", and that its machine reaches that address");
+  return absl::StrCat(
+      "nothing was heard; see what it says itself, or whether it was started at all, with "
+      "--coordinator ",
+      listens_at.ToString(),
+      here ? ", on this machine: other machines do not reach a loopback address"
+           : ", and whether its machine reaches that address; of a certificate that it refuses "
+             "nobody else hears");
 }
 
 std::string WhatIsKnown(const RankTrace& trace, const HostPort& listens_at) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -18,8 +19,9 @@ namespace ringmaster {
 struct EngineSeat {
   int32_t rank = 0;
   int32_t ranks = 0;
-  int device = 0;                            // GPU, for an engine that computes on one
-  std::string listen_address = "127.0.0.1";  // for an engine that opens sockets of its own
+  int device = 0;  // GPU, for an engine that computes on one
+  // Numeric. An engine that opens sockets of its own opens them there, and on no other card.
+  std::string listen_address = "127.0.0.1";
   // how long a call may take, where the library has limits
   absl::Duration wait_limit = absl::Minutes(1);
   // Brings every rank's message, of at most kMessageBytesMax, to every rank: the result is by rank.
@@ -39,6 +41,10 @@ class Engine {
   virtual std::string library() const = 0;
   // What carries its bytes, for tables and records: "self,tcp".
   virtual std::string wire() const = 0;
+
+  // What decides over which wires and interfaces its bytes go, and who summed how: names as the
+  // library knows them, and their values; for the record.
+  virtual std::map<std::string, std::string> settings() const { return {}; }
 
   // What keeps it from its usual speed in this process, as far as it knows, for the side of every
   // ratio to it: "no single copy". Empty: nothing.

@@ -10,7 +10,10 @@ namespace ringmaster {
 namespace {
 
 constexpr EngineInfo kEngines[] = {
-    {"mpi", "Open MPI's MPI_Allreduce; ranks are started by mpirun", "libopenmpi-dev"},
+    {"mpi", "Open MPI's MPI_Allreduce; ranks are started by mpirun", "libopenmpi-dev",
+     EngineGpus::kNone, "mpirun"},
+    {"mpich", "MPICH's MPI_Allreduce; ranks are started by mpiexec.hydra", "libmpich-dev",
+     EngineGpus::kNone, "mpiexec.hydra"},
     {"gloo", "Gloo over sockets of its own, as in torch.distributed", "libgloo-dev"},
     {"nccl", "NCCL, one GPU a rank; data goes through device memory",
      "the CUDA toolkit with nccl.h", EngineGpus::kOneEach},
@@ -36,10 +39,13 @@ absl::StatusOr<const EngineInfo*> FindEngine(absl::string_view name) {
 }
 
 EngineGpus EngineGpusOf(absl::string_view name) {
-  for (const EngineInfo& info : kEngines) {
-    if (info.name == name) return info.gpus;
-  }
-  return EngineGpus::kNone;
+  const auto info = FindEngine(name);
+  return info.ok() ? (*info)->gpus : EngineGpus::kNone;
+}
+
+absl::string_view EngineLauncherOf(absl::string_view name) {
+  const auto info = FindEngine(name);
+  return info.ok() ? (*info)->launcher : absl::string_view();
 }
 
 }  // namespace ringmaster

@@ -15,6 +15,7 @@ struct EngineInfo {
   absl::string_view summary;
   absl::string_view package;  // without which it is not built
   EngineGpus gpus = EngineGpus::kNone;
+  absl::string_view launcher = {};  // the program that has to start its ranks; empty: anybody may
 };
 
 // Every engine that there can be, whether it is in this build or not. Lives as long as the program.
@@ -24,6 +25,8 @@ bool IsEngine(absl::string_view name);
 absl::StatusOr<const EngineInfo*> FindEngine(absl::string_view name);
 // kNone for a name that is no engine's.
 EngineGpus EngineGpusOf(absl::string_view name);
+// Empty for a name that is no engine's.
+absl::string_view EngineLauncherOf(absl::string_view name);
 
 }  // namespace ringmaster
 

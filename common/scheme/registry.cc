@@ -7,6 +7,7 @@
 #include "common/scheme/delayed/delayed.h"
 #include "common/scheme/elastic/elastic.h"
 #include "common/scheme/gossip/gossip.h"
+#include "common/scheme/group_order.h"
 #include "common/scheme/local_sgd/local_sgd.h"
 #include "common/scheme/parameter_server/parameter_server.h"
 #include "common/scheme/sharded_optimizer/sharded_optimizer.h"
@@ -145,6 +146,7 @@ void ResolveStrategy(int32_t workers, StrategySpec* strategy) {
   if (FindScheme(*strategy) == nullptr) Choose(*kDefaultScheme, strategy);
   if (strategy->launch() == LAUNCH_MODE_UNSET) strategy->set_launch(PROCESSES);
   FindScheme(*strategy)->resolve(workers, strategy);
+  ResolveGroupOrder(FindScheme(*strategy)->traits(*strategy, workers), strategy);
   if (strategy->on_failure() == StrategySpec::GO_ON)
     strategy->set_on_failure(WayToGoOn(workers, *strategy));
 }
@@ -156,6 +158,7 @@ void CheckStrategy(const RunSpec& resolved, Problems* problems) {
     return;
   }
   scheme->check(resolved, problems);
+  CheckGroupOrder(resolved.strategy(), TraitsOf(resolved), problems);
   CheckWork(resolved, problems);
   CheckGoingOn(resolved, problems);
   CheckStartingAgain(resolved, problems);

@@ -7,6 +7,7 @@
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
 #include "common/collective/choice.h"
+#include "common/scheme/group_order.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {
@@ -31,19 +32,22 @@ absl::string_view OwnCollective(absl::string_view name) {
   return {};
 }
 
-absl::StatusOr<RunTraffic> AllReduceTraffic(absl::string_view collective, const RunSpec& resolved,
+absl::StatusOr<RunTraffic> AllReduceTraffic(const RunSpec& resolved, const SchemeTraits& traits,
                                             const ParamLayout& layout, int32_t rank,
                                             int64_t times) {
   constexpr int64_t kFloatBytes = sizeof(float);
-  const int32_t ranks = resolved.training().workers();
+  const int32_t ranks = traits.workers;
   RunTraffic traffic;
   if (ranks == 1) return traffic;
+  const int32_t place = PlaceOfRank(resolved.strategy().group_order(), ranks, rank);
   for (const Bucket& bucket : layout.buckets()) {
-    RM_ASSIGN_OR_RETURN(const std::unique_ptr<Schedule> schedule,
-                        CreateSchedule(collective, {resolved.transport().name(), ranks,
-                                                    bucket.count * kFloatBytes}));
-    for (const Step& step : schedule->StepsOf(rank, ranks)) {
-      const int64_t bytes = times * ElementsOf(step, ranks, bucket.count).count * kFloatBytes;
+    RM_ASSIGN_OR_RETURN(
+        const std::unique_ptr<Schedule> schedule,
+        CreateSchedule(traits.collective, {resolved.transport().name(), ranks,
+                                           bucket.count * kFloatBytes, traits.group_size}));
+    for (const Step& step : schedule->StepsOf(place, ranks)) {
+      const int64_t bytes =
+          times * ElementsOf(step, schedule->chunks(ranks), bucket.count).count * kFloatBytes;
       (step.op == Step::Op::kSend ? traffic.sent : traffic.received) += bytes;
     }
   }

@@ -25,8 +25,8 @@ void CheckOwnCollective(absl::string_view field, const std::string& name, Proble
 absl::string_view OwnCollective(absl::string_view name);
 
 // What `rank` sends and receives when all buckets of `layout` are summed `times` times, as floats,
-// by `collective`, which may be "auto".
-absl::StatusOr<RunTraffic> AllReduceTraffic(absl::string_view collective, const RunSpec& resolved,
+// by the collective of `traits`, which may be "auto".
+absl::StatusOr<RunTraffic> AllReduceTraffic(const RunSpec& resolved, const SchemeTraits& traits,
                                             const ParamLayout& layout, int32_t rank, int64_t times);
 
 }  // namespace ringmaster

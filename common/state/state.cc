@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/synchronization/mutex.h"
 #include "common/base/check.h"
 
 namespace ringmaster {
@@ -35,7 +37,59 @@ const Named* Find(absl::Span<const Named> all, absl::string_view name) {
   return found == all.end() ? nullptr : &*found;
 }
 
+// Below this size memory comes from what the process has had before anyway.
+constexpr size_t kLargeFloats = 16 << 10;
+
+// Large arrays that no state has any more.
+class Spares {
+ public:
+  void Begin() {
+    absl::MutexLock lock(&mutex_);
+    ++keepers_;
+  }
+  void End() {
+    absl::MutexLock lock(&mutex_);
+    if (--keepers_ == 0) arrays_.clear();
+  }
+  void Put(std::vector<float> array) {
+    absl::MutexLock lock(&mutex_);
+    if (keepers_ > 0) arrays_.push_back(std::move(array));
+  }
+  // One of that many floats, if there is one; else one without any.
+  std::vector<float> Take(size_t floats) {
+    absl::MutexLock lock(&mutex_);
+    for (std::vector<float>& array : arrays_) {
+      if (array.size() != floats) continue;
+      std::swap(array, arrays_.back());
+      std::vector<float> found = std::move(arrays_.back());
+      arrays_.pop_back();
+      return found;
+    }
+    return {};
+  }
+
+ private:
+  absl::Mutex mutex_;
+  int keepers_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<std::vector<float>> arrays_ ABSL_GUARDED_BY(mutex_);
+};
+
+Spares& TheSpares() {
+  static auto* const kSpares = new Spares;
+  return *kSpares;
+}
+
 }  // namespace
+
+KeptStateMemory::KeptStateMemory() { TheSpares().Begin(); }
+KeptStateMemory::~KeptStateMemory() { TheSpares().End(); }
+
+State::~State() {
+  for (Entry& entry : entries_) {
+    auto* const floats = std::get_if<std::vector<float>>(&entry.value);
+    if (floats != nullptr && floats->size() >= kLargeFloats) TheSpares().Put(std::move(*floats));
+  }
+}
 
 void State::Add(absl::string_view name, Value value) {
   RM_CHECK(!name.empty() && Find(entries(), name) == nullptr);
@@ -43,7 +97,10 @@ void State::Add(absl::string_view name, Value value) {
 }
 
 void State::AddFloats(absl::string_view name, absl::Span<const float> values) {
-  Add(name, std::vector<float>(values.begin(), values.end()));
+  std::vector<float> copy;
+  if (values.size() >= kLargeFloats) copy = TheSpares().Take(values.size());
+  copy.assign(values.begin(), values.end());
+  Add(name, std::move(copy));
 }
 
 void State::AddIntegers(absl::string_view name, absl::Span<const int64_t> values) {

@@ -15,6 +15,7 @@
 #include "common/transport/fabric_base.h"
 #include "common/transport/handshake.h"
 #include "common/transport/membership.h"
+#include "common/transport/mixed_fabric.h"
 #include "common/transport/shm/one_host.h"
 #include "common/transport/shm/shm_fabric.h"
 #include "common/transport/socket.h"
@@ -25,8 +26,11 @@ namespace {
 
 class AutoFabric : public Fabric {
  public:
-  AutoFabric(const FabricOptions& options, Listener listener)
-      : options_(options), endpoint_(listener.endpoint), listener_(std::move(listener)) {}
+  AutoFabric(const FabricOptions& options, Listener listener, ChooseFabric choose)
+      : options_(options),
+        endpoint_(listener.endpoint),
+        choose_(std::move(choose)),
+        listener_(std::move(listener)) {}
 
   std::string endpoint() const override { return endpoint_; }
   std::string name() const override { return chosen_ == nullptr ? options_.name : chosen_->name(); }
@@ -48,15 +52,9 @@ class AutoFabric : public Fabric {
     RM_ASSIGN_OR_RETURN(Joined joined, JoinProcesses(listener_.fd.get(), membership, deadline));
     // All who may come have come.
     Fd closed = std::move(listener_.fd);
-    const absl::Status one_host = ProveOneHost(absl::MakeSpan(joined.wires), membership, deadline);
-    if (!one_host.ok() && !absl::IsFailedPrecondition(one_host)) return one_host;
-    if (!one_host.ok())
-      Log(LogLevel::kDebug, absl::StrCat("transport \"auto\" is tcp: ", one_host.message()));
-    FabricOptions options = options_;
-    options.name = one_host.ok() ? "shm" : "tcp";
-    std::unique_ptr<Fabric> chosen =
-        one_host.ok() ? CreateShmFabricOver(options, endpoint_, std::move(joined.wires))
-                      : CreateTcpFabricOver(options, endpoint_, std::move(joined.wires));
+    RM_ASSIGN_OR_RETURN(
+        std::unique_ptr<Fabric> chosen,
+        choose_({options_, endpoint_, std::move(joined.wires), membership, deadline}));
     {
       absl::MutexLock lock(&mutex_);
       chosen_ = std::move(chosen);
@@ -66,9 +64,10 @@ class AutoFabric : public Fabric {
   }
 
   Transport& transport(NodeId node) override { return chosen_->transport(node); }
-  int64_t HeaderBytes(int64_t payload_bytes) const override {
-    return chosen_->HeaderBytes(payload_bytes);
+  int64_t HeaderBytes(NodeId peer, int64_t payload_bytes) const override {
+    return chosen_->HeaderBytes(peer, payload_bytes);
   }
+  std::string WireTo(NodeId peer) const override { return chosen_->WireTo(peer); }
   absl::StatusOr<Buffer> AllocateExchange(int64_t size_bytes) override {
     return chosen_->AllocateExchange(size_bytes);
   }
@@ -88,18 +87,50 @@ class AutoFabric : public Fabric {
  private:
   const FabricOptions options_;
   const std::string endpoint_;
+  const ChooseFabric choose_;
   Listener listener_;  // until connected
   absl::Mutex mutex_;  // of an abort that comes while Connect chooses
   absl::Status aborted_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<Fabric> chosen_;  // constant after Connect
 };
 
+absl::StatusOr<std::unique_ptr<Fabric>> ChooseByHosts(AutoChoice choice) {
+  RM_ASSIGN_OR_RETURN(const std::vector<absl::Status> pairs,
+                      ProvePairs(absl::MakeSpan(choice.wires), choice.membership, choice.deadline));
+  std::vector<bool> shares_memory;
+  for (const absl::Status& pair : pairs) {
+    shares_memory.push_back(pair.ok());
+    if (!pair.ok())
+      Log(LogLevel::kDebug, absl::StrCat("transport \"auto\" is tcp to one: ", pair.message()));
+  }
+  return FabricForPairs(std::move(choice), std::move(shares_memory));
+}
+
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Fabric>> CreateAutoFabric(const FabricOptions& options) {
+absl::StatusOr<std::unique_ptr<Fabric>> FabricForPairs(AutoChoice choice,
+                                                       std::vector<bool> shares_memory) {
+  int64_t near = 0, far = 0;
+  for (int32_t process = 0; process < static_cast<int32_t>(shares_memory.size()); ++process) {
+    if (process != choice.membership.self) ++(shares_memory[process] ? near : far);
+  }
+  FabricOptions options = choice.options;
+  options.name = far == 0 ? "shm" : near == 0 ? "tcp" : "shm+tcp";
+  if (far == 0) return CreateShmFabricOver(options, choice.endpoint, std::move(choice.wires));
+  if (near == 0) return CreateTcpFabricOver(options, choice.endpoint, std::move(choice.wires));
+  return CreateMixedFabricOver(options, choice.endpoint, std::move(choice.wires),
+                               std::move(shares_memory));
+}
+
+absl::StatusOr<std::unique_ptr<Fabric>> CreateAutoFabric(const FabricOptions& options,
+                                                         ChooseFabric choose) {
   absl::StatusOr<Listener> listener = ListenAt(options.listen_address);
   if (!listener.ok()) return Annotate(listener.status(), options.name);
-  return std::make_unique<AutoFabric>(options, *std::move(listener));
+  return std::make_unique<AutoFabric>(options, *std::move(listener), std::move(choose));
+}
+
+absl::StatusOr<std::unique_ptr<Fabric>> CreateAutoFabric(const FabricOptions& options) {
+  return CreateAutoFabric(options, ChooseByHosts);
 }
 
 }  // namespace ringmaster

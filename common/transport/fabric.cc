@@ -24,8 +24,8 @@ struct Entry {
 };
 
 const Entry kEntries[] = {
-    {{"auto", "shm when all processes prove that they are on one host, tcp otherwise"},
-     CreateAutoFabric},
+    {{"auto", "shm between processes that prove that they are on one host, tcp between all others"},
+     [](const FabricOptions& options) { return CreateAutoFabric(options); }},
     {{"grpc", "one gRPC stream a pair of processes, payloads outside protobuf"}, CreateGrpcFabric},
     {{"inproc", "copies between the threads of one process"},
      [](const FabricOptions& options) -> absl::StatusOr<std::unique_ptr<Fabric>> {

@@ -69,12 +69,17 @@ class Fabric {
   // while it lives. After Connect.
   virtual Transport& transport(NodeId node) = 0;
 
-  // Bytes of framing that the fabric adds to a message of `payload_bytes` (all its segments), for
-  // metering.
-  virtual int64_t HeaderBytes(int64_t payload_bytes) const = 0;
+  // Bytes of framing that the fabric adds to a message of `payload_bytes` (all its segments)
+  // between a node here and `peer`, a node of the run, for metering.
+  virtual int64_t HeaderBytes(NodeId peer, int64_t payload_bytes) const = 0;
 
-  // The transport that runs: what FabricOptions names, or, after Connect, what "auto" has chosen.
+  // The transport that runs: what FabricOptions names, or, after Connect, what "auto" has chosen;
+  // "shm+tcp" where it has chosen each for some of the other processes.
   virtual std::string name() const = 0;
+
+  // The transport between the nodes here and `peer`, a node of another process of the run: one
+  // name, "tcp". After Connect. Any thread.
+  virtual std::string WireTo(NodeId peer) const { return name(); }
 
   // Host memory, not initialized, that the fabric moves fastest: peers on this host may read it in
   // place. For what is exchanged again and again; at start, after Connect. The buffer may outlive

@@ -187,6 +187,12 @@ void FabricBase::ConnectionEnded(const absl::Status& why) {
   Abort(why);
 }
 
+uint64_t FabricBase::changes() const {
+  uint64_t changes = 0;
+  for (const auto& [id, node] : nodes_) changes += node->matcher().changes();
+  return changes;
+}
+
 void FabricBase::Forget(int32_t process) {
   RM_CHECK(process != self_ && process >= 0 && process < static_cast<int32_t>(processes_.size()));
   for (auto& [id, node] : nodes_) {

@@ -56,6 +56,10 @@ class FabricBase : public Fabric {
  public:
   ~FabricBase() override;
 
+  // How long a wait looks before it sleeps, where FabricOptions.wait is "spin".
+  static constexpr absl::Duration kSpin = absl::Microseconds(200);
+  static constexpr int kLooksPerTime = 64;  // between two looks at the clock
+
   std::string name() const override { return options_.name; }
   Transport& transport(NodeId node) override;
   void Abort(const absl::Status& why) override;
@@ -94,10 +98,6 @@ class FabricBase : public Fabric {
   // live in `process`, or `to` not here.
   absl::StatusOr<Matcher*> Recipient(int32_t process, NodeId from, NodeId to);
 
-  // How long a wait looks before it sleeps, where options().wait is "spin".
-  static constexpr absl::Duration kSpin = absl::Microseconds(200);
-  static constexpr int kLooksPerTime = 64;  // between two looks at the clock
-
   // Waits for one of `ops`, which are `matcher`'s, as Transport::WaitAny. A fabric whose waiters
   // carry the bytes themselves has its own.
   virtual absl::StatusOr<int> WaitForAny(Matcher& matcher, absl::Span<const OpId> ops,
@@ -112,6 +112,13 @@ class FabricBase : public Fabric {
   // Where a frame that came from `process` goes, its next segment opened. InvalidArgument: the
   // frame names nodes that do not live there or here; and Matcher::BeginSegment's errors.
   absl::StatusOr<FrameArrival> BeginFrame(int32_t process, const FrameHeader& header);
+
+  // Where a node of the run lives. After SetProcesses. Any thread.
+  int32_t ProcessOf(NodeId node) const { return process_of_.at(node); }
+
+  // Grows with every operation that is done at a node here: while it stays the same, no thread has
+  // anything to wake up for. After SetProcesses. Any thread.
+  uint64_t changes() const;
 
   std::string Describe(int32_t process) const { return DescribeProcess(processes_, process); }
 

@@ -22,8 +22,9 @@ class Metered : public MeteredTransport {
     const MessageKind kind = message.tag.kind;
     const auto bytes = static_cast<int64_t>(message.payload.size());
     absl::MutexLock lock(&mutex_);
-    Count(traffic_.sent[kind], bytes);
-    if (message.returned != nullptr) expected_[op] = {kind, bytes, nullptr, message.returned};
+    CountSent(message.to, kind, bytes);
+    if (message.returned != nullptr)
+      expected_[op] = {message.to, kind, bytes, nullptr, message.returned};
     return op;
   }
 
@@ -31,8 +32,8 @@ class Metered : public MeteredTransport {
     RM_ASSIGN_OR_RETURN(const OpId op, below_.Receive(message));
     if (!Counts(message.from)) return op;
     absl::MutexLock lock(&mutex_);
-    expected_[op] = {message.tag.kind, static_cast<int64_t>(message.out.size()), message.received,
-                     nullptr};
+    expected_[op] = {message.from, message.tag.kind, static_cast<int64_t>(message.out.size()),
+                     message.received, nullptr};
     return op;
   }
 
@@ -40,7 +41,7 @@ class Metered : public MeteredTransport {
     below_.Return(from, tag, loan);
     if (!Counts(from) || loan.read_only) return;
     absl::MutexLock lock(&mutex_);
-    Count(traffic_.sent[tag.kind], loan.memory.size());
+    CountSent(from, tag.kind, static_cast<int64_t>(loan.memory.size()));
   }
 
   absl::Status Wait(OpId op, MonotonicTime deadline) override {
@@ -63,6 +64,7 @@ class Metered : public MeteredTransport {
  private:
   // What counts as received once its wait succeeds.
   struct Expected {
+    NodeId peer;
     MessageKind kind;
     int64_t bytes;
     const Received* received;  // set: the size, known once the wait succeeded
@@ -72,10 +74,23 @@ class Metered : public MeteredTransport {
   // A message of the node to itself wakes a thread and is no traffic.
   bool Counts(NodeId peer) const { return peer != self() && !is_local_(peer); }
 
-  void Count(TrafficCount& count, int64_t payload_bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    ++count.messages;
-    count.payload_bytes += payload_bytes;
-    count.header_bytes += fabric_.HeaderBytes(payload_bytes);
+  void CountSent(NodeId peer, MessageKind kind, int64_t payload_bytes)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    Count(peer, payload_bytes, &traffic_.sent[kind]);
+    WireOf(peer).sent_bytes[kind] += payload_bytes;
+  }
+
+  void Count(NodeId peer, int64_t payload_bytes, TrafficCount* count)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    ++count->messages;
+    count->payload_bytes += payload_bytes;
+    count->header_bytes += fabric_.HeaderBytes(peer, payload_bytes);
+  }
+
+  Traffic::Payload& WireOf(NodeId peer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    Traffic::Payload*& wire = wire_of_[peer];
+    if (wire == nullptr) wire = &traffic_.by_wire[fabric_.WireTo(peer)];
+    return *wire;
   }
 
   void CountReceive(OpId op) {
@@ -84,8 +99,10 @@ class Metered : public MeteredTransport {
     if (found == expected_.end()) return;  // a send, or of a co-located peer
     const Expected& expected = found->second;
     if (expected.returned == nullptr || *expected.returned) {
-      Count(traffic_.received[expected.kind],
-            expected.received != nullptr ? expected.received->bytes : expected.bytes);
+      const int64_t bytes =
+          expected.received != nullptr ? expected.received->bytes : expected.bytes;
+      Count(expected.peer, bytes, &traffic_.received[expected.kind]);
+      WireOf(expected.peer).received_bytes[expected.kind] += bytes;
     }
     expected_.erase(found);
   }
@@ -95,6 +112,8 @@ class Metered : public MeteredTransport {
 
   mutable absl::Mutex mutex_;
   Traffic traffic_ ABSL_GUARDED_BY(mutex_);
+  // of traffic_, whose entries stay where they are
+  absl::flat_hash_map<NodeId, Traffic::Payload*> wire_of_ ABSL_GUARDED_BY(mutex_);
   // of other places, not yet waited for
   absl::flat_hash_map<OpId, Expected> expected_ ABSL_GUARDED_BY(mutex_);
 };

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <string>
 
 #include "common/transport/fabric.h"
 #include "common/transport/forwarding.h"
@@ -26,6 +27,14 @@ struct Traffic {
   // step's payload.
   std::map<MessageKind, TrafficCount> sent;
   std::map<MessageKind, TrafficCount> received;
+
+  // The payload of the same messages by the wire that they took (Fabric::WireTo); over all wires it
+  // is the payload above.
+  struct Payload {
+    std::map<MessageKind, int64_t> sent_bytes;
+    std::map<MessageKind, int64_t> received_bytes;
+  };
+  std::map<std::string, Payload> by_wire;
 };
 
 // Wraps a transport and counts; sends are counted when started, receives when their wait succeeds.

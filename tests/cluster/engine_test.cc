@@ -69,6 +69,28 @@ TEST(Engine, FourWorkersWithExactSumsEndWithTheRingsBits) {
     EXPECT_EQ(run["weights_sha256"], runs[0]["weights_sha256"]) << run["arm"];
 }
 
+// Its ranks are started by its own launcher, which is not Open MPI's.
+TEST(Engine, MpichEndsWithTheRingsBitsAndSaysWhatCarriedThem) {
+  SKIP_WITHOUT("mpich");
+  for (const char* transport : {"tcp", "shm"}) {
+    const std::string out = NewFolder("out");
+    const Finished finished = RunProgram(
+        SmallRun("compare", {"--arms", "ring,all-reduce-mpich", "--steps", "30", "--transport",
+                             transport, "--evaluate-every", "100", "--out", out}));
+    ASSERT_EQ(finished.exit_code, 0) << finished.err << finished.out;
+    std::vector<json> runs;
+    std::ifstream file(out + "/results.jsonl");
+    for (std::string line; std::getline(file, line);) runs.push_back(json::parse(line));
+    ASSERT_EQ(runs.size(), 2u);
+    EXPECT_EQ(runs[1]["status"], "ok");
+    EXPECT_EQ(runs[1]["weights_sha256"], runs[0]["weights_sha256"]);
+    EXPECT_THAT(runs[1]["transport"].get<std::string>(), HasSubstr("MPICH 4"));
+    EXPECT_EQ(runs[1]["series"][0]["engine_settings"]["UCX_TLS"],
+              std::string(transport) == "tcp" ? "self,tcp" : "self,sm");
+    EXPECT_EQ(runs[1]["series"][0]["engine_settings"]["address"], "127.0.0.1");
+  }
+}
+
 TEST(Engine, NcclWithMoreWorkersThanGpusIsAMistakeThatStartsNothing) {
   SKIP_WITHOUT("nccl");
   const std::string spec = NewFolder("nccl") + "/run.textproto";

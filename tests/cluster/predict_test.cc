@@ -6,6 +6,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -50,6 +51,67 @@ TEST(Predict, SaysWhatAStepTakesMeasuresItAndKeepsBoth) {
     EXPECT_EQ(kept["predicted_step_ms"], predicted);
     EXPECT_EQ(kept["prediction"]["step_ms"], predicted);
   }
+}
+
+// Workers 0 and 2, and 1 and 3, are far from each other.
+std::string FileOfFarLinks(const std::string& folder) {
+  const std::string path = absl::StrCat(folder, "/far.textproto");
+  std::ofstream file(path);
+  file << "data { name: 'synthetic' } model { name: 'mlp' }\n"
+       << "training { workers: 4 emulated_compute { milliseconds: 1 } }\n"
+       << "transport { name: 'tcp' network { megabits_per_second: 1000 latency_ms: 0.1\n";
+  for (const auto& [from, to] : {std::pair(0, 1), {1, 2}, {2, 3}, {3, 0}}) {
+    for (const auto& [one, other] : {std::pair(from, to), {to, from}}) {
+      file << "links { from: 'worker/" << one << "' to: 'worker/" << other
+           << "' latency_ms: 20 }\n";
+    }
+  }
+  file << "} }\n";
+  return path;
+}
+
+TEST(Predict, FindsTheOrderOfRanksThatANetworkIsFastestWith) {
+  const std::string folder = NewFolder("predict_order");
+  std::filesystem::create_directories(folder);
+  const std::string spec = FileOfFarLinks(folder);
+  const auto predict = [&](const std::vector<std::string>& flags) {
+    std::vector<std::string> all = {"predict", spec, "--no-measure", "--out", folder + "/results"};
+    all.insert(all.end(), flags.begin(), flags.end());
+    return RunProgram(all);
+  };
+  const Finished best = predict({"--arms", "ps,ring", "--order", "best", "--json"});
+  ASSERT_EQ(best.exit_code, 0) << best.err;
+  const json arms = json::parse(best.out)["arms"];
+  EXPECT_EQ(arms[0].count("order"), 0u) << "a central server has none";
+  const json order = arms[1]["order"];
+  // All links of the ranks' ring are slow, and only two of any other.
+  const std::string flag = order["flag"];
+  const std::string ranks = flag.substr(flag.find('=') + 1);
+  EXPECT_EQ(flag, absl::StrCat("--set strategy.group_order=", ranks));
+  EXPECT_NE(ranks, "0,1,2,3");
+  EXPECT_EQ(order["is_best"], true);
+  const double step = arms[1]["predicted_step_ms"];
+  EXPECT_LT(step, 0.9 * order["ranks_step_ms"].get<double>());
+
+  const Finished table = predict({"--arms", "ring", "--order", "best"});
+  ASSERT_EQ(table.exit_code, 0) << table.err;
+  EXPECT_THAT(table.out, HasSubstr("(the best of all orders; "));
+  const Finished by_hand = predict({"--arms", "ring", "--order", ranks, "--json"});
+  ASSERT_EQ(by_hand.exit_code, 0) << by_hand.err;
+  EXPECT_NEAR(json::parse(by_hand.out)["arms"][0]["predicted_step_ms"].get<double>(), step,
+              0.1 * step);
+}
+
+TEST(Predict, RefusesOrdersThatThereAreNot) {
+  const auto predict = [](const std::string& arm, const std::string& order) {
+    return RunProgram(SmallRun("predict", {"--arms", arm, "--no-measure", "--order", order}));
+  };
+  const Finished none = predict("ps", "best");
+  EXPECT_EQ(none.exit_code, 2);
+  EXPECT_THAT(none.err, HasSubstr("--order best: in none of the arms"));
+  const Finished few = predict("ring", "0");
+  EXPECT_EQ(few.exit_code, 2);
+  EXPECT_THAT(few.err, HasSubstr("rank 1 is missing"));
 }
 
 TEST(Predict, WithoutMeasurementNothingIsTrainedOrKept) {

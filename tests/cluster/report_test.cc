@@ -67,7 +67,7 @@ TEST(Report, SaysWhatIsWrongWithAStoreAndLeavesItUntouched) {
     return finished.err;
   };
   const std::string empty = NewFolder("no_store");
-  EXPECT_THAT(error_of(empty), HasSubstr("holds no results.sqlite"));
+  EXPECT_THAT(error_of(empty), HasSubstr("holds neither results.sqlite nor results.jsonl"));
   EXPECT_TRUE(std::filesystem::is_empty(empty));
   EXPECT_THAT(error_of(empty + "/none"), HasSubstr("there is no such folder"));
 

@@ -87,6 +87,9 @@ class Planner:
             (folder / name).write_text("strategy { all_reduce { collective: \"ring\" } }\n")
         (folder / "my_sweep.textproto").write_text(
             "axes { field: \"arm\" values: [\"ps\", \"ring\"] }\n")
+        for number in range(1, 5):
+            (folder / f"shard-{number}").mkdir()
+            (folder / f"shard-{number}/results.jsonl").touch()
         for name in ("g.npy", "gradient.npy", "x.npy"):
             write_npy(folder / name, 1000)
         make_data(folder / "cache/ringmaster")

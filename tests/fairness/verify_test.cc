@@ -45,6 +45,10 @@ RunRecord RightRecord(const RunSpec& spec) {
     const auto payload = PayloadFormula(spec, *layout, rank, steps);
     EXPECT_TRUE(payload.ok()) << payload.status();
     worker->set_payload_bytes_up(payload->up);
+    WireTraffic* const wire = worker->add_wires();
+    wire->set_wire("tcp");
+    wire->set_payload_bytes_up(payload->up);
+    wire->set_payload_bytes_down(payload->down);
     worker->set_encoded_bytes_up(payload->up);
     worker->set_payload_bytes_down(payload->down);
     worker->set_index_bytes_up(payload->index_up);
@@ -198,6 +202,14 @@ TEST(Verify, AByteInAnyRunFails) {
                 ElementsAre("bytes: metered payload of every run above equals the formula"))
         << name;
   }
+}
+
+TEST(Verify, AByteThatNoWireCarriedFails) {
+  const auto doctor = LastWorkerOf("ring N=3 topk", [](WorkerReport* worker) {
+    worker->mutable_wires(0)->set_payload_bytes_down(worker->payload_bytes_down() - 1);
+  });
+  EXPECT_THAT(Failures(VerifyWith(doctor)),
+              ElementsAre("bytes: metered payload of every run above equals the formula"));
 }
 
 TEST(Verify, AServerOrACodecThatBreaksItsPromiseFails) {

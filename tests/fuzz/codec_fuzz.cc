@@ -58,7 +58,7 @@ std::vector<std::string> Seeds() {
   Random random(1);
   for (size_t setting = 0; setting < EveryCodec().size(); ++setting) {
     const Codec& codec = *EveryCodec()[setting];
-    for (const uint16_t count : {1, 67, 300}) {
+    for (const uint16_t count : {0, 1, 67, 300}) {
       const Head head = {static_cast<uint8_t>(setting), static_cast<uint8_t>(count % 5), count};
       std::vector<float> gradient(count);
       for (float& value : gradient) value = random.Normal();

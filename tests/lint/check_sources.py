@@ -24,7 +24,7 @@ LIBRARY_HEADERS = [
     ("oneDNN", r"(dnnl|oneapi)", ["worker/kernels/cpu"]),
     ("CUDA", r"(cuda|cublas|driver_types|nccl)",
      ["worker/kernels/cublas", "common/engine/nccl", "common/engine/cuda_ipc"]),
-    ("MPI", r"mpi", ["common/engine/mpi"]),
+    ("MPI", r"mpi(ch)?/", ["common/engine/mpi"]),
     ("Gloo", r"gloo/", ["common/engine/gloo"]),
     ("CLI11", r"CLI/", ["experiments/program/cli/parser"]),
     ("OpenSSL", r"openssl/", ["common/base", "common/security"]),
@@ -46,10 +46,12 @@ LAYERS = {
     "experiments": ["tests"],
 }
 
-# Settings do not come silently from the environment: these files alone read it.
+# Settings do not come silently from the environment: these files alone read it. MPI's own settings
+# and NCCL's are there, and nowhere else.
 ENVIRONMENT = re.compile(r"\b(secure_)?getenv\s*\(")
 READ_ENVIRONMENT = ("experiments/program/run/launcher_environment.cc",
-                    "worker/kernels/cublas/loader.cc")
+                    "worker/kernels/cublas/loader.cc", "common/engine/mpi/mpi_engine.cc",
+                    "common/engine/nccl/nccl_engine.cc")
 
 # Durations and deadlines are monotonic (common/base/monotonic.h): what follows the wall clock is
 # for dates alone, for gRPC, which takes no other moments, and for the sanitizer's definitions of

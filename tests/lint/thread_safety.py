@@ -25,6 +25,7 @@ MUTEX = re.compile(r"^\s*(mutable\s+|static\s+)*((absl::Mutex)|std::\w*mutex)\s+
 # Mutexes that guard no field, and what they do instead.
 UNANNOTATED = {
     "common/control/control_client.cc: write_mutex_": "one write on a stream at a time",
+    "common/transport/mixed_fabric.cc: seat_": "one thread at a time moves what the sockets have",
     "common/transport/polling_fabric.h: helper_mutex_": "held to turn an atomic on",
 }
 

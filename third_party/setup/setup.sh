@@ -18,8 +18,10 @@ readonly BUILD_PACKAGES=(
 readonly TEST_PACKAGES=(libgmock-dev libgtest-dev chromium chromium-driver clang libgloo-dev
   libopenmpi-dev)
 # LaTeX with booktabs, which sets a report's tables; SimGrid, which shaped networks are held
-# against. It brings all of Boost's headers, 205 MB on the disk.
-readonly SLOW_TEST_PACKAGES=(texlive-latex-recommended libsimgrid-dev)
+# against, and which brings all of Boost's headers, 205 MB on the disk; launchers
+# (tests/cluster/launchers), and what makes hosts of namespaces (tests/cluster/hosts).
+readonly SLOW_TEST_PACKAGES=(texlive-latex-recommended libsimgrid-dev mpich libmpich-dev slurmctld
+  slurmd slurm-client munge python3-torch iproute2)
 
 say() { printf '%s\n' "$*" >&2; }
 die() {

@@ -55,6 +55,7 @@ _OPTIONAL = {
     "gloo": (["-lgloo"], "gloo/allreduce.h"),
     # Of Open MPI alone: MPICH has no such header.
     "mpi": (["-lmpi"], "mpi/mpi-ext.h"),
+    "mpich": (["-lmpich"], "mpich/mpi.h"),
     # For a test alone.
     "simgrid": (["-lsimgrid"], "simgrid/s4u.hpp"),
 }

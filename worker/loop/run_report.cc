@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <iterator>
+#include <map>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/fingerprint.h"
@@ -30,8 +33,33 @@ void AddHalves(const HalfTally& tally, HalfCounts* halves) {
   halves->set_infinities(halves->infinities() + tally.infinities);
 }
 
+int64_t PayloadOfSteps(const std::map<MessageKind, int64_t>& by_kind) {
+  int64_t bytes = 0;
+  for (const auto& [kind, payload_bytes] : by_kind) {
+    if (kind != MessageKind::kDrain) bytes += payload_bytes;
+  }
+  return bytes;
+}
+
+WireTraffic* WireOf(const std::string& name, WorkerReport* report) {
+  for (WireTraffic& wire : *report->mutable_wires()) {
+    if (wire.wire() == name) return &wire;
+  }
+  WireTraffic* const wire = report->add_wires();
+  wire->set_wire(name);
+  return wire;
+}
+
 void AddTraffic(const Traffic& traffic, WorkerReport* report) {
   // What drains bring is no part of any step.
+  for (const auto& [name, payload] : traffic.by_wire) {
+    const int64_t up = PayloadOfSteps(payload.sent_bytes);
+    const int64_t down = PayloadOfSteps(payload.received_bytes);
+    if (up == 0 && down == 0) continue;
+    WireTraffic* const wire = WireOf(name, report);
+    wire->set_payload_bytes_up(wire->payload_bytes_up() + up);
+    wire->set_payload_bytes_down(wire->payload_bytes_down() + down);
+  }
   for (const auto& [kind, count] : traffic.sent) {
     if (kind == MessageKind::kDrain) continue;
     report->set_payload_bytes_up(report->payload_bytes_up() + count.payload_bytes);
@@ -234,6 +262,8 @@ void RunReport::AddTotals(const ExchangeReport& exchange, const Traffic& traffic
   if (exchange.consensus_distance.has_value())
     report->set_consensus_distance(*exchange.consensus_distance);
   report->set_engine(exchange.engine);
+  report->mutable_engine_settings()->insert(exchange.engine_settings.begin(),
+                                            exchange.engine_settings.end());
   if (setup_.transport != nullptr && exchange.engine.empty()) AddTraffic(traffic, report);
 }
 

@@ -101,9 +101,20 @@ absl::Status TrainingLoop::Prepare() {
   }
   feed_ =
       std::make_unique<BatchFeed>(setup_, shape_, gradient_scale_, upload_, *outputs_, step_times_);
-  if (setup_.state == nullptr) return absl::OkStatus();
-  State state = *setup_.state;
-  return feed_->Take(state.TakePart("batches"));
+  if (setup_.state != nullptr) {
+    State state = *setup_.state;
+    RM_RETURN_IF_ERROR(feed_->Take(state.TakePart("batches")));
+  }
+  return setup_.keep && next_checkpoint_ < training_.steps() ? PrepareCheckpoints()
+                                                             : absl::OkStatus();
+}
+
+// Takes the memory of checkpoints before the clock runs: of one that is copied while the one before
+// is written.
+absl::Status TrainingLoop::PrepareCheckpoints() {
+  state_memory_.emplace();
+  RM_ASSIGN_OR_RETURN(const State first, Give());
+  return Give().status();
 }
 
 WorkerLink TrainingLoop::Link() {

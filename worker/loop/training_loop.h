@@ -59,6 +59,7 @@ class TrainingLoop {
   explicit TrainingLoop(const WorkerSetup& setup);
 
   absl::Status Prepare();
+  absl::Status PrepareCheckpoints();
   // setup_.state.
   absl::Status Take(const State& state);
   WorkerLink Link();
@@ -124,6 +125,7 @@ class TrainingLoop {
   std::unique_ptr<WeightCopies> copies_;
   BatchUpload upload_;
   std::unique_ptr<Scoring> scoring_;
+  std::optional<KeptStateMemory> state_memory_;  // present: checkpoints are kept
   std::unique_ptr<RunOutputs> outputs_;
   std::unique_ptr<BatchFeed> feed_;
   // Gradients outlive the strategy, whose thread uses them.

@@ -11,6 +11,7 @@
 #include "common/base/status_macros.h"
 #include "common/collective/group.h"
 #include "common/scheme/registry.h"
+#include "worker/strategy/run_group.h"
 
 namespace ringmaster {
 namespace {
@@ -74,7 +75,7 @@ absl::StatusOr<MarkedModel> ReplicaMarks::Recall(int32_t mark) {
 
 absl::Status ReplicaMarks::Gather(int32_t mark) {
   if (executor_ == nullptr) {
-    Group group = AllWorkers(ranks_);
+    Group group = RunGroup(*link_.spec, ranks_);
     group.channel = kChannel;
     group.kind = MessageKind::kDrain;  // no traffic of any step
     executor_ = std::make_unique<CollectiveExecutor>(*link_.transport, std::move(group),
@@ -85,15 +86,17 @@ absl::Status ReplicaMarks::Gather(int32_t mark) {
     return absl::MakeSpan(reinterpret_cast<std::byte*>(recalled_.data() + share.begin),
                           share.count * sizeof(float));
   };
+  const std::vector<NodeId> workers = RunGroup(*link_.spec, ranks_).nodes;  // by place
   std::vector<absl::Span<std::byte>> received;
-  for (int32_t rank = 0; rank < ranks_; ++rank) received.push_back(bytes_of(rank));
+  for (const NodeId& worker : workers) received.push_back(bytes_of(worker.index));
   // Of no step: it comes after them all.
   RM_RETURN_IF_ERROR(executor_->AllGather(marks_.back().update + mark, 0, bytes_of(link_.rank),
                                           absl::MakeSpan(received)));
-  for (int32_t rank = 0; rank < ranks_; ++rank) {
-    if (received[rank].size() == bytes_of(rank).size()) continue;
+  for (int32_t place = 0; place < ranks_; ++place) {
+    const int32_t rank = workers[place].index;
+    if (received[place].size() == bytes_of(rank).size()) continue;
     return absl::InternalError(absl::StrCat("the share of worker/", rank, " has ",
-                                            received[rank].size(), " bytes, expected ",
+                                            received[place].size(), " bytes, expected ",
                                             bytes_of(rank).size()));
   }
   return absl::OkStatus();

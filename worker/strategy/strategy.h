@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -80,6 +81,7 @@ struct ExchangeReport {
   HalfTally halves;  // of gradients that it has encoded as halves; no elements: of none
   // of an all-reduce by another library, whose bytes our transport does not see
   std::string engine;
+  std::map<std::string, std::string> engine_settings;  // Engine::settings
   absl::Status status;  // of all that it did, Finish's own messages included
 
   void AddTimes(const PhaseTimes& times) {

@@ -7,8 +7,10 @@
 #include "common/base/status_macros.h"
 #include "common/collective/choice.h"
 #include "common/config/describe.h"
+#include "common/scheme/registry.h"
 #include "common/vecmath/vecmath.h"
 #include "proto/run_spec.pb.h"
+#include "worker/strategy/run_group.h"
 
 namespace ringmaster {
 namespace {
@@ -34,10 +36,12 @@ absl::StatusOr<std::vector<std::unique_ptr<Schedule>>> BucketSchedules(absl::str
                                                                        const WorkerLink& link,
                                                                        int32_t workers) {
   std::vector<std::unique_ptr<Schedule>> schedules;
+  // Groups of hosts are those of all workers together.
+  const int32_t group_size = workers == link.workers ? TraitsOf(*link.spec).group_size : 0;
   for (const Bucket& bucket : link.layout->buckets()) {
     const int64_t bytes = bucket.count * static_cast<int64_t>(sizeof(float));
-    RM_ASSIGN_OR_RETURN(
-        auto schedule, CreateSchedule(collective, {link.spec->transport().name(), workers, bytes}));
+    RM_ASSIGN_OR_RETURN(auto schedule, CreateSchedule(collective, {link.spec->transport().name(),
+                                                                   workers, bytes, group_size}));
     schedules.push_back(std::move(schedule));
   }
   return schedules;
@@ -45,7 +49,7 @@ absl::StatusOr<std::vector<std::unique_ptr<Schedule>>> BucketSchedules(absl::str
 
 WeightExchange::Sums::Sums(const WorkerLink& link, ScheduleOf schedule_of)
     : schedule_of_(std::move(schedule_of)),
-      executor_(*link.transport, AllWorkers(link.workers), OptionsOf(*link.spec)),
+      executor_(*link.transport, RunGroup(*link.spec, link.workers), OptionsOf(*link.spec)),
       wake_(*link.transport, 0) {}
 
 absl::Status WeightExchange::Sums::Run(const ExchangeTask& task, PhaseTimes& times) {
@@ -116,7 +120,7 @@ ExchangeReport WeightExchange::Report() {
 absl::StatusOr<std::unique_ptr<ReplicaAverage>> ReplicaAverage::Create(absl::string_view collective,
                                                                        const WorkerLink& link) {
   std::unique_ptr<ReplicaAverage> average(new ReplicaAverage(collective, link));
-  RM_RETURN_IF_ERROR(average->Prepare(AllWorkers(link.workers)));
+  RM_RETURN_IF_ERROR(average->Prepare(RunGroup(*link.spec, link.workers)));
   return average;
 }
 
@@ -134,7 +138,7 @@ absl::Status ReplicaAverage::Prepare(Group group) {
 absl::Status ReplicaAverage::LeaveOut(absl::Span<const int32_t> lost) {
   if (lost.empty()) return absl::OkStatus();
   Group left;
-  for (const NodeId& worker : AllWorkers(link_.workers).nodes) {
+  for (const NodeId& worker : RunGroup(*link_.spec, link_.workers).nodes) {
     if (!std::binary_search(lost.begin(), lost.end(), worker.index)) left.nodes.push_back(worker);
   }
   return Prepare(std::move(left));

@@ -26,6 +26,7 @@
 #include "common/engine/call_guard.h"
 #include "common/engine/engine.h"
 #include "common/engine/export.h"
+#include "common/engine/interfaces.h"
 
 namespace ringmaster {
 namespace {
@@ -75,7 +76,7 @@ class GatheringStore : public gloo::rendezvous::Store {
 class GlooEngine : public Engine {
  public:
   static absl::StatusOr<std::unique_ptr<Engine>> Create(const EngineSeat& seat) {
-    std::unique_ptr<GlooEngine> engine(new GlooEngine(seat.wait_limit));
+    std::unique_ptr<GlooEngine> engine(new GlooEngine(seat));
     RM_RETURN_IF_ERROR(Guarded("connecting", [&] {
       gloo::transport::tcp::attr attributes(seat.listen_address.c_str());
       auto device = gloo::transport::tcp::CreateDevice(attributes);
@@ -90,6 +91,7 @@ class GlooEngine : public Engine {
 
   std::string library() const override { return "Gloo"; }
   std::string wire() const override { return "tcp"; }
+  std::map<std::string, std::string> settings() const override { return settings_; }
   std::string handicap() const override { return ""; }
   absl::Span<const std::string> algorithms() const override { return algorithms_; }
 
@@ -120,8 +122,10 @@ class GlooEngine : public Engine {
   absl::Status Finish() override { return absl::OkStatus(); }
 
  private:
-  explicit GlooEngine(absl::Duration wait_limit)
-      : timeout_(absl::ToInt64Milliseconds(wait_limit)) {}
+  explicit GlooEngine(const EngineSeat& seat)
+      : timeout_(absl::ToInt64Milliseconds(seat.wait_limit)),
+        settings_{{"address", seat.listen_address},
+                  {"interface", InterfaceOf(seat.listen_address)}} {}
 
   void RunNew(int32_t algorithm, absl::Span<float> data) {
     gloo::AllreduceOptions options(context_);
@@ -158,6 +162,7 @@ class GlooEngine : public Engine {
   const std::vector<std::string> algorithms_ = {"ring", "bcube", "old_ring", "old_ring_chunked",
                                                 "old_halving_doubling"};
   const std::chrono::milliseconds timeout_;
+  const std::map<std::string, std::string> settings_;
   std::shared_ptr<gloo::Context> context_;
   // all of old_algorithm_ and old_count_ floats
   std::map<float*, std::unique_ptr<gloo::Algorithm>> old_;

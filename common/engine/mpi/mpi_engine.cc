@@ -1,12 +1,18 @@
-// libringmaster_mpi.so: MPI_Allreduce of Open MPI.
+// MPI_Allreduce: libringmaster_mpi.so of Open MPI; with RINGMASTER_MPICH, libringmaster_mpich.so of
+// MPICH.
 
 // The C++ bindings of MPI-2 are not part of it any more.
+#ifdef RINGMASTER_MPICH
+#define MPICH_SKIP_MPICXX 1
+#include <mpich/mpi.h>
+#else
 #define OMPI_SKIP_MPICXX 1
 #include <mpi/mpi.h>
+#endif
 
-#include <atomic>
 #include <cstdlib>
 #include <limits>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -14,12 +20,14 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/time/time.h"
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/engine/call_guard.h"
 #include "common/engine/engine.h"
 #include "common/engine/export.h"
+#include "common/engine/interfaces.h"
 
 namespace ringmaster {
 namespace {
@@ -30,13 +38,28 @@ constexpr absl::Duration kAbortGrace = absl::Seconds(1);
 // Of the segmented ring, as Open MPI's own decision takes it.
 constexpr int kSegmentBytes = 1 << 20;
 
-// Open MPI's numbers (coll_tuned_allreduce_algorithm) are the indices.
-const std::vector<std::string>& AllAlgorithms() {
-  static const auto* const kNames = new std::vector<std::string>{
-      "default", "basic_linear",   "nonoverlapping", "recursive_doubling",
-      "ring",    "segmented_ring", "rabenseifner"};
-  return *kNames;
-}
+// What is not the standard's. Of the algorithms, the values of algorithm_variable are the indices.
+// `controls`: control variables (MPI_T) that settings() tells.
+#ifdef RINGMASTER_MPICH
+constexpr char kName[] = "MPICH", kLauncher[] = "mpiexec.hydra";
+constexpr const char* kAlgorithms[] = {"default"};
+constexpr char kAlgorithmVariable[] = "MPIR_CVAR_ALLREDUCE_INTRA_ALGORITHM";
+constexpr char kSegmentVariable[] = "";
+constexpr const char* kControls[] = {"MPIR_CVAR_CH4_NETMOD", "MPIR_CVAR_CH4_SHM",
+                                     "MPIR_CVAR_DEVICE_COLLECTIVES",
+                                     "MPIR_CVAR_ALLREDUCE_INTRA_ALGORITHM"};
+#else
+constexpr char kName[] = "Open MPI", kLauncher[] = "mpirun";
+constexpr const char* kAlgorithms[] = {
+    "default", "basic_linear",   "nonoverlapping", "recursive_doubling",
+    "ring",    "segmented_ring", "rabenseifner"};
+constexpr char kAlgorithmVariable[] = "coll_tuned_allreduce_algorithm";
+constexpr char kSegmentVariable[] = "coll_tuned_allreduce_algorithm_segmentsize";
+constexpr const char* kControls[] = {"pml", "btl", "btl_tcp_if_include", "btl_tcp_if_exclude",
+                                     "coll_tuned_use_dynamic_rules"};
+#endif
+// Of the environment: UCX, which either MPI may have below it, knows no other way.
+constexpr const char* kEnvironment[] = {"UCX_TLS", "UCX_NET_DEVICES"};
 
 absl::Status StatusOf(int code, absl::string_view what) {
   if (code == MPI_SUCCESS) return absl::OkStatus();
@@ -76,16 +99,38 @@ class ControlVariable {
   MPI_T_cvar_handle handle_ = nullptr;
 };
 
-std::string StringVariable(const char* name) {
-  int index = 0;
-  int count = 0;
+// As text, a string or an int; empty where it is not there, or says nothing.
+std::string TextOf(const char* name) {
+  int index = 0, count = 0, bind = 0, scope = 0, verbosity = 0, no_text = 0;
+  MPI_Datatype type;
+  MPI_T_enum values;
   MPI_T_cvar_handle handle = nullptr;
-  if (MPI_T_cvar_get_index(name, &index) != MPI_SUCCESS) return "";
+  if (MPI_T_cvar_get_index(name, &index) != MPI_SUCCESS ||
+      MPI_T_cvar_get_info(index, nullptr, &no_text, &verbosity, &type, &values, nullptr, &no_text,
+                          &bind, &scope) != MPI_SUCCESS) {
+    return "";
+  }
+  if (type == MPI_INT) return absl::StrCat(ControlVariable(name).Get());
+  if (type != MPI_CHAR) return "";
   if (MPI_T_cvar_handle_alloc(index, nullptr, &handle, &count) != MPI_SUCCESS) return "";
   std::string value(static_cast<size_t>(count) + 1, '\0');
   if (MPI_T_cvar_read(handle, value.data()) != MPI_SUCCESS) value.clear();
   MPI_T_cvar_handle_free(&handle);
   return value.c_str();
+}
+
+// Has MPI open its sockets at our address alone, unless somebody has said where. It reads these
+// when it is initialized.
+void ChooseInterface(const std::string& address) {
+  const std::string interface = InterfaceOf(address);
+  if (interface.empty()) return;
+#ifdef RINGMASTER_MPICH
+  setenv("UCX_NET_DEVICES", interface.c_str(), /*overwrite=*/0);
+#else
+  if (std::getenv("OMPI_MCA_btl_tcp_if_exclude") != nullptr) return;
+  // The name: of "192.0.2.1/32" version 4.1.4 makes every card that there is.
+  setenv("OMPI_MCA_btl_tcp_if_include", interface.c_str(), /*overwrite=*/0);
+#endif
 }
 
 // The name of the value that the variable has; empty where it is not there.
@@ -121,13 +166,15 @@ class MpiEngine : public Engine {
       return absl::FailedPreconditionError(
           "MPI is initialized once in a process, and it has been already");
     }
+    ChooseInterface(seat.listen_address);
     int provided = 0;
     RM_RETURN_IF_ERROR(StatusOf(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided),
                                 "MPI_Init_thread"));
     if (provided < MPI_THREAD_SERIALIZED) {
       return absl::FailedPreconditionError(
-          "this MPI was built without threads, and the exchange runs on a thread of its own; use "
-          "Debian's Open MPI");
+          absl::StrCat("this MPI was built without threads, and the exchange runs on a thread of "
+                       "its own; use Debian's ",
+                       kName));
     }
     // Its control variables are an interface of their own.
     RM_RETURN_IF_ERROR(
@@ -138,15 +185,17 @@ class MpiEngine : public Engine {
     RM_RETURN_IF_ERROR(StatusOf(MPI_Comm_rank(MPI_COMM_WORLD, &rank), "MPI_Comm_rank"));
     RM_RETURN_IF_ERROR(StatusOf(MPI_Comm_size(MPI_COMM_WORLD, &ranks), "MPI_Comm_size"));
     if (rank != seat.rank || ranks != seat.ranks) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "MPI says rank ", rank, " of ", ranks, ", expected rank ", seat.rank, " of ", seat.ranks,
-          "; start the ranks with mpirun -n ", seat.ranks, ", in the order of their ranks"));
+      return absl::FailedPreconditionError(
+          absl::StrCat("MPI says rank ", rank, " of ", ranks, ", expected rank ", seat.rank, " of ",
+                       seat.ranks, "; start the ranks with ", kName, "'s ", kLauncher, " -n ",
+                       seat.ranks, ", in the order of their ranks"));
     }
-    return std::unique_ptr<Engine>(new MpiEngine);
+    return std::unique_ptr<Engine>(new MpiEngine(seat.listen_address));
   }
 
   std::string library() const override { return library_; }
   std::string wire() const override { return wire_; }
+  std::map<std::string, std::string> settings() const override { return settings_; }
   std::string handicap() const override { return handicap_; }
   absl::Span<const std::string> algorithms() const override { return algorithms_; }
 
@@ -173,24 +222,44 @@ class MpiEngine : public Engine {
   }
 
  private:
-  MpiEngine() : communicators_(AllAlgorithms().size(), MPI_COMM_NULL) {
+  explicit MpiEngine(const std::string& address)
+      : algorithms_(std::begin(kAlgorithms), std::end(kAlgorithms)),
+        communicators_(algorithms_.size(), MPI_COMM_NULL) {
     char version[MPI_MAX_LIBRARY_VERSION_STRING] = {};
     int length = 0;
     MPI_Get_library_version(version, &length);
-    const std::string full = version;  // "Open MPI v4.1.4, package: ..."
-    library_ = full.substr(0, full.find(','));
-    wire_ = StringVariable("btl");
-    if (wire_.empty()) wire_ = "its own choice";
+    library_ = LibraryOf(version);
+    settings_["address"] = address;
+    for (const char* name : kControls) Note(name, TextOf(name));
+    for (const char* name : kEnvironment) {
+      const char* const value = std::getenv(name);
+      Note(name, value == nullptr ? "" : value);
+    }
+    wire_ = WireOf(settings_);
     // Between processes of one host it else copies straight from the sender's memory, which
     // containers often forbid.
     if (absl::StrContains(wire_, "vader") &&
         EnumVariable("btl_vader_single_copy_mechanism") == "none") {
       handicap_ = "no single copy";
     }
-    algorithms_ = AllAlgorithms();
     // Its algorithms are its own choice unless it was started with coll_tuned_use_dynamic_rules.
     if (ControlVariable("coll_tuned_use_dynamic_rules").Get() == 0 || !algorithm_.ok())
       algorithms_.resize(1);
+  }
+
+  // "Open MPI v4.1.4, package: ...", or "MPICH Version:\t4.0.2\nMPICH Release date: ...".
+  static std::string LibraryOf(const std::string& version) {
+    std::string first = version.substr(0, version.find_first_of(",\n"));
+    absl::StrReplaceAll({{" Version:\t", " "}}, &first);
+    return first;
+  }
+  static std::string WireOf(const std::map<std::string, std::string>& settings) {
+    for (const char* name : {"btl", "UCX_TLS"})
+      if (const auto found = settings.find(name); found != settings.end()) return found->second;
+    return "its own choice";
+  }
+  void Note(const char* name, std::string value) {
+    if (!value.empty()) settings_[name] = std::move(value);
   }
 
   // A communicator keeps the algorithm that was asked for when it was made.
@@ -199,7 +268,7 @@ class MpiEngine : public Engine {
     if (algorithms_.size() > 1 &&
         !(algorithm_.Set(algorithm) && segment_bytes_.Set(kSegmentBytes))) {
       return absl::FailedPreconditionError(absl::StrCat(
-          "Open MPI does not take algorithm ", algorithm, " (", algorithms_[algorithm], ")"));
+          kName, " does not take algorithm ", algorithm, " (", algorithms_[algorithm], ")"));
     }
     RM_RETURN_IF_ERROR(
         StatusOf(MPI_Comm_dup(MPI_COMM_WORLD, &communicators_[algorithm]), "MPI_Comm_dup"));
@@ -209,11 +278,12 @@ class MpiEngine : public Engine {
 
   std::string library_;
   std::string wire_;
+  std::map<std::string, std::string> settings_;
   std::string handicap_;
   std::vector<std::string> algorithms_;
   std::vector<MPI_Comm> communicators_;  // by algorithm, made when it is first asked for
-  ControlVariable algorithm_{"coll_tuned_allreduce_algorithm"};
-  ControlVariable segment_bytes_{"coll_tuned_allreduce_algorithm_segmentsize"};
+  ControlVariable algorithm_{kAlgorithmVariable};
+  ControlVariable segment_bytes_{kSegmentVariable};
   CallGuard guard_{kAbortGrace};
 };
 

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -20,12 +21,14 @@
 #include "common/base/status_macros.h"
 #include "common/engine/engine.h"
 #include "common/engine/export.h"
+#include "common/engine/interfaces.h"
 #include "common/engine/one_device_each.h"
 
 namespace ringmaster {
 namespace {
 
 constexpr char kLibrary[] = "libnccl.so.2";
+constexpr char kInterfaceVariable[] = "NCCL_SOCKET_IFNAME";
 
 absl::Status StatusOf(cudaError_t code, absl::string_view what) {
   if (code == cudaSuccess) return absl::OkStatus();
@@ -89,7 +92,15 @@ class NcclEngine : public Engine {
       return absl::InvalidArgumentError(absl::StrCat(
           "device ", seat.device, " does not exist: there are devices 0 to ", devices - 1));
     }
+    // Between hosts it opens its sockets at our address, unless somebody has said where; within one
+    // it has none.
+    const std::string interface = InterfaceOf(seat.listen_address);
+    if (!interface.empty() && interface != "lo")
+      setenv(kInterfaceVariable, ("=" + interface).c_str(), /*overwrite=*/0);
     std::unique_ptr<NcclEngine> engine(new NcclEngine(seat.device));
+    engine->settings_["address"] = seat.listen_address;
+    if (const char* const said = std::getenv(kInterfaceVariable); said != nullptr)
+      engine->settings_[kInterfaceVariable] = said;
     RM_ASSIGN_OR_RETURN(engine->nccl_, Nccl::Load());
     RM_RETURN_IF_ERROR(engine->Connect(seat));
     return std::unique_ptr<Engine>(std::move(engine));
@@ -104,6 +115,7 @@ class NcclEngine : public Engine {
 
   std::string library() const override { return library_; }
   std::string wire() const override { return "its own choice"; }
+  std::map<std::string, std::string> settings() const override { return settings_; }
   std::string handicap() const override { return ""; }
   absl::Span<const std::string> algorithms() const override { return algorithms_; }
 
@@ -182,6 +194,7 @@ class NcclEngine : public Engine {
   const int device_;
   const std::vector<std::string> algorithms_ = {"default"};
   std::string library_;
+  std::map<std::string, std::string> settings_;
   Nccl nccl_;
   cudaStream_t stream_ = nullptr;
   ncclComm_t communicator_ = nullptr;

@@ -10,6 +10,7 @@
 #include "common/collective/hierarchical.h"
 #include "common/engine/engine_names.h"
 #include "common/scheme/all_reduce/sums.h"
+#include "common/scheme/group_order.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {
@@ -44,6 +45,9 @@ constexpr ArmInfo kArms[] = {
     {"all-reduce-mpi",
      "all-reduce by Open MPI, whose ranks mpirun starts; its bytes are not metered", 160, false,
      "strategy { all_reduce { collective: 'mpi' } }", ""},
+    {"all-reduce-mpich",
+     "all-reduce by MPICH, whose ranks mpiexec.hydra starts; its bytes are not metered", 165, false,
+     "strategy { all_reduce { collective: 'mpich' } }", ""},
     {"all-reduce-gloo", "all-reduce by Gloo, over sockets of its own; its bytes are not metered",
      170, false, "strategy { all_reduce { collective: 'gloo' } }", ""},
     {"all-reduce-cuda-ipc",
@@ -63,11 +67,10 @@ constexpr ArmInfo kArms[] = {
      "codec.rank,codec.error_feedback"},
 };
 
-void Resolve(int32_t workers, StrategySpec* strategy) {
+// Without a size groups are those of hosts, which are known once all have joined.
+void Resolve(int32_t, StrategySpec* strategy) {
   AllReduceSpec* all_reduce = strategy->mutable_all_reduce();
   if (all_reduce->collective().empty()) all_reduce->set_collective("ring");
-  if (HasGroups(all_reduce->collective()) && !all_reduce->has_group_size() && workers > 0)
-    all_reduce->set_group_size(DefaultGroupSize(workers));
 }
 
 // What another library's all-reduce cannot do.
@@ -109,6 +112,7 @@ void CheckGroups(const RunSpec& spec, Problems* problems) {
                      "\" has no groups; use collective \"hierarchical\", or leave it out"));
     return;
   }
+  if (!all_reduce.has_group_size()) return;
   const absl::Status status = CheckGroupSize(all_reduce.group_size(), spec.training().workers());
   if (!status.ok()) problems->Add(kField, all_reduce.group_size(), std::string(status.message()));
 }
@@ -129,7 +133,9 @@ SchemeTraits Traits(const StrategySpec& strategy, int32_t workers) {
   traits.workers = workers;
   traits.collective = ScheduleNameOf(all_reduce.collective());
   traits.sums_in_rounds = true;
-  if (HasGroups(traits.collective)) traits.group_size = all_reduce.group_size();
+  traits.group_size = GroupSizeFor(traits.collective, strategy.group_order(), workers);
+  if (HasGroups(traits.collective) && all_reduce.has_group_size())
+    traits.group_size = all_reduce.group_size();
   for (const EngineInfo& engine : Engines()) {
     if (engine.name == all_reduce.collective()) traits.engine = engine.name;
   }

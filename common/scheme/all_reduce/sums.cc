@@ -9,6 +9,7 @@
 #include "common/codec/reducer.h"
 #include "common/codec/small_tensors.h"
 #include "common/collective/choice.h"
+#include "common/scheme/group_order.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {
@@ -47,7 +48,8 @@ absl::Status AddSum(const RunSpec& spec, const SchemeTraits& traits, NodeId node
       CreateSchedule(traits.collective, {spec.transport().name(), traits.workers,
                                          data.count * data.element_bytes, traits.group_size}));
   const int32_t chunks = schedule->chunks(traits.workers);
-  for (const Step& step : schedule->StepsOf(node.index, traits.workers)) {
+  const int32_t place = PlaceOfRank(spec.strategy().group_order(), traits.workers, node.index);
+  for (const Step& step : schedule->StepsOf(place, traits.workers)) {
     const int64_t bytes = ElementsOf(step, chunks, data.count).count * data.element_bytes;
     (step.op == Step::Op::kSend ? traffic->sent : traffic->received) += bytes;
   }

@@ -6,6 +6,7 @@
 #include "common/base/known_words.h"
 #include "common/collective/choice.h"
 #include "common/scheme/all_reduce/sums.h"
+#include "common/scheme/group_order.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {
@@ -33,6 +34,7 @@ SchemeTraits Traits(const StrategySpec& strategy, int32_t workers) {
   traits.workers = workers;
   traits.delay = 1;
   traits.collective = ScheduleNameOf(strategy.delayed().collective());
+  traits.group_size = GroupSizeFor(traits.collective, strategy.group_order(), workers);
   return traits;
 }
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/scheme/group_order.h"
 #include "common/scheme/server_exchange.h"
 #include "common/scheme/weight_exchange.h"
 #include "proto/run_spec.pb.h"
@@ -112,6 +113,7 @@ SchemeTraits Traits(const StrategySpec& strategy, int32_t workers) {
     return traits;
   }
   traits.collective = OwnCollective(elastic.collective());
+  traits.group_size = GroupSizeFor(traits.collective, strategy.group_order(), workers);
   traits.exchanged = Exchanged::kWeightsAhead;
   traits.exchange_every = std::max(1, elastic.period());
   traits.exchange_arenas = 3;  // what is summed, the center, and the weights on their way
@@ -121,11 +123,9 @@ SchemeTraits Traits(const StrategySpec& strategy, int32_t workers) {
 absl::StatusOr<RunTraffic> TrafficOf(const RunSpec& spec, const ParamLayout& layout, NodeId node,
                                      int64_t steps) {
   const ElasticSpec& elastic = spec.strategy().elastic();
-  if (IsAsynchronous(elastic)) {
-    return ServerTraffic(spec, Traits(spec.strategy(), spec.training().workers()), layout, node,
-                         steps);
-  }
-  return AllReduceTraffic(elastic.collective(), spec, layout, node.index, steps / elastic.period());
+  const SchemeTraits traits = Traits(spec.strategy(), spec.training().workers());
+  if (IsAsynchronous(elastic)) return ServerTraffic(spec, traits, layout, node, steps);
+  return AllReduceTraffic(spec, traits, layout, node.index, steps / elastic.period());
 }
 
 std::string Rule(const RunSpec& spec) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "common/scheme/group_order.h"
 #include "common/scheme/weight_exchange.h"
 #include "proto/run_spec.pb.h"
 
@@ -80,6 +81,7 @@ SchemeTraits Traits(const StrategySpec& strategy, int32_t workers) {
   traits.divisor = Divisor::kOwnBatches;
   traits.replicas = Replicas::kEqualAfterDrain;
   traits.collective = OwnCollective(local.collective());
+  traits.group_size = GroupSizeFor(traits.collective, strategy.group_order(), workers);
   traits.exchanged = Exchanged::kWeightsAfter;
   traits.exchange_every = std::max(1, local.local_steps());
   traits.synchronous_steps = local.synchronous_steps();
@@ -97,7 +99,8 @@ absl::StatusOr<RunTraffic> TrafficOf(const RunSpec& spec, const ParamLayout& lay
   const LocalSgdSpec& local = spec.strategy().local_sgd();
   const int64_t synchronous = std::min(steps, local.synchronous_steps());
   const int64_t sums = synchronous + (steps - synchronous) / local.local_steps();
-  return AllReduceTraffic(local.collective(), spec, layout, node.index, sums);
+  return AllReduceTraffic(spec, Traits(spec.strategy(), spec.training().workers()), layout,
+                          node.index, sums);
 }
 
 std::string Rule(const RunSpec& spec) {

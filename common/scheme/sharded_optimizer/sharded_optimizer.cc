@@ -6,6 +6,8 @@
 
 #include "common/codec/codec.h"
 #include "common/collective/halves.h"
+#include "common/collective/owned_chunks.h"
+#include "common/scheme/group_order.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {
@@ -50,10 +52,13 @@ SchemeTraits Traits(const StrategySpec&, int32_t workers) {
 absl::StatusOr<RunTraffic> TrafficOf(const RunSpec& spec, const ParamLayout& layout, NodeId node,
                                      int64_t steps) {
   const int32_t workers = spec.training().workers();
+  const std::vector<int32_t> ranks = RanksByPlace(spec.strategy().group_order(), workers);
+  const int32_t place = PlaceOfRank(spec.strategy().group_order(), workers, node.index);
   RunTraffic traffic;
   for (const Bucket& bucket : layout.buckets()) {
-    for (const auto& half : {CreateRingReduceScatter(), CreateRingAllGather()}) {
-      for (const Step& step : half->StepsOf(node.index, workers)) {
+    for (const auto& half : {WithChunksByRank(CreateRingReduceScatter(), ranks),
+                             WithChunksByRank(CreateRingAllGather(), ranks)}) {
+      for (const Step& step : half->StepsOf(place, workers)) {
         const int64_t bytes = ElementsOf(step, half->chunks(workers), bucket.count).count *
                               static_cast<int64_t>(sizeof(float));
         (step.op == Step::Op::kSend ? traffic.sent : traffic.received) += bytes;

@@ -127,7 +127,7 @@ class GrpcFabric : public PollingFabric {
     return Connected();
   }
 
-  int64_t HeaderBytes(int64_t payload_bytes) const override {
+  int64_t HeaderBytes(NodeId peer, int64_t payload_bytes) const override {
     return (kFrameHeaderBytes + kMessagePrefixBytes) *
            FrameCount(payload_bytes, options().segment_bytes);
   }

@@ -110,12 +110,15 @@ void Stream::On(StreamTag::Kind kind, bool ok) {
   if (begins && !awaits_answer) Begun();
   if (kind == StreamTag::Kind::kRead) ReadDone(ok);
   if (kind == StreamTag::Kind::kWritten) WriteDone(ok);
+  bool is_last = false;
   {
+    // Once no tag is awaited whoever waits for the end may destroy the stream, unless it lets go.
     absl::MutexLock lock(&mutex_);
     if (kind == StreamTag::Kind::kOver) over_ = true;
     --awaited_tags_;
+    is_last = BeginsToLetGo();
   }
-  LetGoIfEnded();
+  if (is_last) FinishLettingGo();
 }
 
 void Stream::Send(const OutgoingMessage& message) {
@@ -161,20 +164,25 @@ void Stream::CancelOnce() {
 
 void Stream::Forget() {
   Close();
+  bool is_last = false;
   {
     absl::MutexLock lock(&mutex_);
     forgotten_ = true;
+    is_last = BeginsToLetGo();
   }
-  LetGoIfEnded();
+  if (is_last) FinishLettingGo();
 }
 
-void Stream::LetGoIfEnded() {
-  {
-    absl::MutexLock lock(&mutex_);
-    if (!forgotten_ || let_go_ || !has_call_ || !IsEnded()) return;
-    let_go_ = true;
-  }
+bool Stream::BeginsToLetGo() {
+  if (!forgotten_ || let_go_ || !has_call_ || !IsEnded()) return false;
+  let_go_ = letting_go_ = true;
+  return true;
+}
+
+void Stream::FinishLettingGo() {
   LetGo();
+  absl::MutexLock lock(&mutex_);
+  letting_go_ = false;
 }
 
 void Stream::ReadNext() { StartReadOf(&incoming_); }

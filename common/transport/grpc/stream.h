@@ -123,9 +123,11 @@ class Stream {
   void EndIfQuiet();
   // Cancels the call of a stream that is closing_ since just now.
   void CancelOnce();
-  void LetGoIfEnded();
+  // Whether the caller is the last to use a call that is to be let go: it calls FinishLettingGo.
+  bool BeginsToLetGo() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void FinishLettingGo();
   bool IsEnded() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return !has_call_ || (over_ && awaited_tags_ == 0);
+    return !has_call_ || (over_ && awaited_tags_ == 0 && !letting_go_);
   }
 
   const int64_t segment_bytes_;
@@ -151,6 +153,7 @@ class Stream {
   bool cancelling_ ABSL_GUARDED_BY(mutex_) = false;
   bool forgotten_ ABSL_GUARDED_BY(mutex_) = false;
   bool let_go_ ABSL_GUARDED_BY(mutex_) = false;
+  bool letting_go_ ABSL_GUARDED_BY(mutex_) = false;
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
   bool over_ ABSL_GUARDED_BY(mutex_) = false;
   int awaited_tags_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -29,7 +29,7 @@ class InprocFabric : public FabricBase {
     return Connected();
   }
 
-  int64_t HeaderBytes(int64_t payload_bytes) const override { return 0; }
+  int64_t HeaderBytes(NodeId peer, int64_t payload_bytes) const override { return 0; }
 
  protected:
   void SendRemote(int32_t process, const OutgoingMessage& message) override { RM_CHECK(false); }

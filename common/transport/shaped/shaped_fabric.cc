@@ -40,9 +40,10 @@ class ShapedFabric : public Fabric, private NetworkEntrance {
 
   std::string endpoint() const override { return below_->endpoint(); }
   std::string name() const override { return below_->name(); }
-  int64_t HeaderBytes(int64_t payload_bytes) const override {
-    return below_->HeaderBytes(payload_bytes);
+  int64_t HeaderBytes(NodeId peer, int64_t payload_bytes) const override {
+    return below_->HeaderBytes(peer, payload_bytes);
   }
+  std::string WireTo(NodeId peer) const override { return below_->WireTo(peer); }
   absl::StatusOr<Buffer> AllocateExchange(int64_t size_bytes) override {
     return below_->AllocateExchange(size_bytes);
   }

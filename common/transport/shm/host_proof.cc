@@ -90,11 +90,19 @@ absl::StatusOr<HostProof> HostProof::Create() {
   const HostIdentity own = ReadHostIdentity();
   own.boot_id.copy(offer.boot_id, sizeof(offer.boot_id) - 1);
   offer.pid_namespace = own.pid_namespace;
+  offer.network_namespace = own.network_namespace;
   offer.inode = status.st_ino;
   offer.pid = static_cast<int32_t>(getpid());
   offer.fd = fd;
   offer.user = geteuid();
   return proof;
+}
+
+absl::Status HostProof::CheckNetwork(const Offer& offer) {
+  const uint64_t own = ReadHostIdentity().network_namespace;
+  if (own == offer.network_namespace) return absl::OkStatus();
+  return Differs(absl::StrCat("it runs in another network namespace (", offer.network_namespace,
+                              ", here ", own, "), as in another container or pod"));
 }
 
 absl::Status HostProof::Check(const Offer& offer) {

@@ -18,8 +18,9 @@ class HostProof {
   // What a process tells the others. Travels as it lies in memory; all fields are naturally
   // aligned, without padding.
   struct Offer {
-    char boot_id[40];        // ends in a zero; empty: the system says none
-    uint64_t pid_namespace;  // 0: the system says none
+    char boot_id[40];            // ends in a zero; empty: the system says none
+    uint64_t pid_namespace;      // 0: the system says none
+    uint64_t network_namespace;  // the same
     uint64_t inode;
     uint64_t number[4];
     int32_t pid;
@@ -39,13 +40,18 @@ class HostProof {
   // says, a file that is not of its kind is neither opened nor written.
   static absl::Status Check(const Offer& offer);
 
+  // OK: the process of `offer`, which passed Check, is in this one's network namespace. Two that
+  // are not may share memory, and are two hosts all the same: their names, addresses and rates
+  // differ. FailedPrecondition says so.
+  static absl::Status CheckNetwork(const Offer& offer);
+
  private:
   HostProof() = default;
 
   Fd fd_;
   Offer offer_{};
 };
-static_assert(sizeof(HostProof::Offer) == 104);
+static_assert(sizeof(HostProof::Offer) == 112);
 
 }  // namespace ringmaster
 

@@ -62,7 +62,7 @@ absl::StatusOr<std::vector<PeerMemory>> ShareMemory(absl::Span<Wire> wires,
   std::vector<PeerMemory> memories(wires.size());
   const auto for_all_peers = [&](auto&& action) -> absl::Status {
     for (int32_t process = 0; process < static_cast<int32_t>(wires.size()); ++process) {
-      if (process == membership.self) continue;
+      if (!wires[process].valid()) continue;
       RM_RETURN_IF_ERROR(Annotate(action(process, wires[process]),
                                   absl::StrCat(membership.transport, ": ",
                                                DescribeProcess(membership.processes, process))));

@@ -26,9 +26,9 @@ struct Shared {
 };
 
 // Exchanges the names of control blocks over the sockets of a finished handshake (by process, none
-// at `self`), maps everybody's and returns when everybody has mapped this process's; by process,
-// empty at `self`. Unavailable: a peer's memory is out of reach, or it has ended. DeadlineExceeded
-// names the process that is silent.
+// at `self`, nor where no memory is shared), maps all peers' and returns when all have mapped this
+// process's; by process, empty where there is no socket. Unavailable: a peer's memory is out of
+// reach, or it has ended. DeadlineExceeded names the process that is silent.
 absl::StatusOr<std::vector<PeerMemory>> ShareMemory(absl::Span<Wire> wires,
                                                     const Membership& membership, const Shared& own,
                                                     MonotonicTime deadline);

@@ -49,6 +49,7 @@ void DeclareTrace(Command program, Action* action);
 void DeclareReport(Command program, Action* action);
 void DeclareKeygen(Command program, Action* action);
 void DeclareStore(Command program, Action* action);
+void DeclareMerge(Command program, Action* action);
 void DeclarePlot(Command program, Action* action);
 void DeclarePredict(Command program, Action* action);
 void DeclareSimulate(Command program, Action* action);

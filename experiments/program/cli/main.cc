@@ -41,6 +41,8 @@ constexpr char kExamples[] =
     "  ringmaster run my.textproto --set optimizer.learning_rate=0.02\n"
     "  ringmaster sweep my_sweep.textproto              every combination of some settings, "
     "resumed if stopped\n"
+    "  ringmaster merge all shard-1 shard-2             the runs of several folders as one "
+    "store\n"
     "  ringmaster report ringmaster-out -o report.html  charts and tables of all stored runs, one "
     "page\n"
     "  ringmaster plot scaling -o scaling.svg           one of the charts as a figure\n"
@@ -143,6 +145,7 @@ int main(int argc, char** argv) {
   ringmaster::DeclareReport(command, &action);
   ringmaster::DeclareKeygen(command, &action);
   ringmaster::DeclareStore(command, &action);
+  ringmaster::DeclareMerge(command, &action);
   ringmaster::DeclarePlot(command, &action);
   ringmaster::DeclareEvaluate(command, &action);
   ringmaster::DeclareVerify(command, &action);

@@ -15,6 +15,7 @@
 #include "common/config/arms.h"
 #include "common/config/load.h"
 #include "common/config/override.h"
+#include "common/config/resolve.h"
 #include "common/control/coordinator.h"
 #include "common/control/end_request.h"
 #include "common/control/last_words.h"
@@ -30,6 +31,7 @@
 #include "experiments/program/cli/weights_file.h"
 #include "experiments/program/run/children.h"
 #include "experiments/program/run/descriptors.h"
+#include "experiments/program/run/hosts/record_hosts.h"
 #include "experiments/program/run/job_credentials.h"
 #include "experiments/program/run/launcher_environment.h"
 #include "experiments/program/run/losses.h"
@@ -142,7 +144,7 @@ bool SaysServers(const StrategySpec& strategy, const char* scheme) {
 
 // A launcher says how many processes there are. Those that are no dedicated servers are workers;
 // where the spec says how many workers there are and not how many servers, the others are servers.
-absl::Status ShareRanks(int processes, const std::string& data_dir, RunSpec* spec) {
+absl::Status ShareRanks(int processes, RunSpec* spec) {
   if (spec->strategy().launch() == THREADS) return absl::OkStatus();
   const int others = processes - spec->training().workers();  // all, where nobody says workers
   if (others <= 0) return absl::OkStatus();
@@ -150,7 +152,8 @@ absl::Status ShareRanks(int processes, const std::string& data_dir, RunSpec* spe
   with_one.mutable_training()->set_workers(1);
   with_one.mutable_training()->set_steps(1);
   with_one.mutable_training()->clear_epochs();
-  RM_ASSIGN_OR_RETURN(with_one, ResolveAndValidate(with_one, data_dir));
+  // Not validated: what it says of other workers is right.
+  RM_ASSIGN_OR_RETURN(with_one, Resolve(with_one, ResolveContext()));
   const int servers = TraitsOf(with_one).processes - 1;
   if (!spec->training().has_workers()) {
     spec->mutable_training()->set_workers(processes - servers);
@@ -175,9 +178,10 @@ absl::StatusOr<RunSpec> BuildSpec(const NodeFlags& flags) {
   RM_RETURN_IF_ERROR(flags.spec.Apply(&spec));
   if (!flags.arm.empty()) {
     RM_ASSIGN_OR_RETURN(spec, MakeArm(flags.arm, spec));
+    RM_RETURN_IF_ERROR(CheckTaken(flags.spec.sets(), {spec}));
   }
   if (flags.world_size.value_or(0) > 0) {
-    RM_RETURN_IF_ERROR(ShareRanks(*flags.world_size, data_dir, &spec));
+    RM_RETURN_IF_ERROR(ShareRanks(*flags.world_size, &spec));
   }
   std::vector<RunSpec> specs(1);
   RM_ASSIGN_OR_RETURN(specs[0], ResolveAndValidate(spec, data_dir));
@@ -312,9 +316,13 @@ int Lead(const RunSpec& spec, const std::string& name, NodeOptions options,
   }
   // Others cannot know a port that the system has chosen.
   const bool is_news = options.coordinator.port == 0 && TraitsOf(spec).processes > 1;
-  options.coordinator = (*coordinator)->endpoint();
+  // By the name that was given, for that is what certificates name.
+  const HostPort listens_at = (*coordinator)->endpoint();
+  HostPort& dialled = options.coordinator;
+  if (dialled.host.empty() || IsWildcard(dialled.host)) dialled.host = listens_at.host;
+  dialled.port = listens_at.port;
   Log(is_news ? LogLevel::kInfo : LogLevel::kDebug,
-      absl::StrCat("leads the run at ", options.coordinator.ToString()));
+      absl::StrCat("leads the run at ", listens_at.ToString()));
   std::packaged_task<absl::Status()> part([&] { return RunNode(spec, options); });
   std::future<absl::Status> ran = part.get_future();
   std::thread thread(std::move(part));
@@ -331,6 +339,7 @@ int Lead(const RunSpec& spec, const std::string& name, NodeOptions options,
   }
   FillRecord((*coordinator)->Result(), &record);
   FillLosses((*coordinator)->Losses(), &record);
+  FillHosts((*coordinator)->Processes(), &record);
   if ((*coordinator)->EndedByLoss().has_value())
     record.set_status(absl::StrCat(record.status(), WhoStartsAgain(spec)));
   FillLastWords((*coordinator)->AwaitLastWords(over ? kLastWordsLimit : kUnwindWordsLimit),

@@ -16,6 +16,7 @@
 #include "common/machine/conditions.h"
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/cli/terminal.h"
+#include "experiments/program/run/hosts/record_hosts.h"
 #include "experiments/program/store/json.h"
 #include "experiments/study/report/caveats.h"
 #include "experiments/study/report/comparisons.h"
@@ -37,10 +38,12 @@ std::string SurroundingsText(const RunRecord& record) {
   std::string text;
   const std::string network = NetworkText(spec.transport());
   const std::string compute = ComputeText(spec.training());
+  const std::string hosts = HostsText(record);
   if (!network.empty()) {
     absl::StrAppend(&text, "network: ", record.has_simulation() ? "simulated" : "shaped", ", ",
                     network, "\n");
   }
+  if (!hosts.empty()) absl::StrAppend(&text, "hosts: ", hosts, "\n");
   if (!compute.empty()) absl::StrAppend(&text, "compute: ", compute, "\n");
   if (spec.transport().security() == "tls")
     absl::StrAppend(&text, "connections: encrypted (TLS), which costs time\n");
@@ -107,6 +110,7 @@ absl::StatusOr<RunSummary> Outcome::Add(RunRecord record) {
   AddComparative(&summaries_);
   *record.mutable_summary() = summaries_.back();
   for (std::string& note : LossNotes(record)) AddNote(std::move(note));
+  if (std::string wires = WiresText(record); !wires.empty()) AddNote(std::move(wires));
   const absl::Status appended = store_->Append(record);
   record.clear_reports();
   records_.push_back(std::move(record));
@@ -136,7 +140,7 @@ void Outcome::Print(bool json, const std::vector<std::string>& columns) const {
     }
     if (!notes_.empty()) std::printf("\n%s\n", absl::StrJoin(notes_, "\n").c_str());
     for (const RunRecord& record : records_) std::printf("%s", EndText(record, out_).c_str());
-    std::printf("\nrecords: %s/results.jsonl, %s/results.sqlite\n", out_.c_str(), out_.c_str());
+    std::printf("\nrecords: %s\n", FilesText().c_str());
     return;
   }
   std::vector<RunRecord> records = records_;

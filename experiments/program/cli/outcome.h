@@ -43,6 +43,8 @@ class Outcome {
   // Why figures are doubtful, the most general first.
   std::vector<std::string> AllDoubts() const;
 
+  // Where the runs are kept: Store::FilesText.
+  std::string FilesText() const { return store_->FilesText(); }
   bool all_ok() const;
   bool any_ok() const;
   bool empty() const { return summaries_.empty(); }

@@ -120,7 +120,7 @@ void DeclarePlot(Command program, Action* action) {
   command.SetFooter(kPlotFooter);
   auto flags = std::make_shared<PlotFlags>();
   command.AddOption("CHART", &flags->chart, "scaling, breakdown, ...; --list shows them");
-  command.AddOption("STORE", &flags->store, "folder of results.sqlite").ShowDefault();
+  command.AddOption("STORE", &flags->store, "folder of results.jsonl").ShowDefault();
   command.AddFlag("--list", &flags->list, "show the names of charts");
   command.AddOption("-o,--out", &flags->out, "file to write; else standard output")
       .Takes("FILE.svg");

@@ -81,7 +81,7 @@ void DeclareReport(Command program, Action* action) {
       program.AddCommand("report", "charts and tables of stored runs, as one HTML page or as text");
   command.SetFooter(kReportFooter);
   auto flags = std::make_shared<ReportFlags>();
-  command.AddOption("STORE", &flags->store, "folder of results.sqlite").ShowDefault();
+  command.AddOption("STORE", &flags->store, "folder of results.jsonl").ShowDefault();
   command
       .AddOption("-o,--out", &flags->out,
                  "file to write; report.html for a page, else standard output")

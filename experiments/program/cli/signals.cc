@@ -5,10 +5,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/monotonic.h"
 #include "common/base/stopped_time.h"
@@ -132,8 +134,10 @@ int EndSignal() { return end_signal; }
 
 void EndProcess(int exit_code) {
   for (const pid_t pid : DescendantsOf(getpid())) {
-    // mpirun ends by the signal that it gets from this one's end, and removes its files first.
-    if (ShortNameOf(pid) != "mpirun") kill(pid, SIGKILL);
+    // An MPI's launcher ends by the signal that it gets from this one's end, and removes its files
+    // first.
+    const std::string name = ShortNameOf(pid);
+    if (!absl::StartsWith(name, "mpirun") && !absl::StartsWith(name, "mpiexec")) kill(pid, SIGKILL);
   }
   RemoveIncompleteFiles();
   _exit(exit_code);

@@ -1,8 +1,6 @@
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -41,13 +39,13 @@ struct TraceFlags {
 };
 
 absl::StatusOr<std::vector<RunRecord>> RecordsOf(const std::string& folder) {
-  std::error_code error;
-  if (!std::filesystem::exists(folder + "/results.sqlite", error)) {
-    return absl::NotFoundError(absl::StrCat(
-        "no results in ", folder, ": it has no results.sqlite; `ringmaster compare --out ", folder,
-        "` makes some, or name another folder with --out"));
-  }
-  return Store::ReadRecords(folder);
+  absl::StatusOr<std::vector<RunRecord>> records = Store::ReadRecords(folder);
+  if (!absl::IsNotFound(records.status())) return records;
+  return absl::NotFoundError(absl::StrCat("no results in ", folder,
+                                          ": it has neither results.sqlite nor results.jsonl; "
+                                          "`ringmaster compare --out ",
+                                          folder,
+                                          "` makes some, or name another folder with --out"));
 }
 
 int Fail(const std::string& message) {
@@ -112,7 +110,7 @@ void DeclareTrace(Command program, Action* action) {
   command.AddOption("-o", &flags->file, "Chrome trace-event file to write; - for standard output")
       .Takes("FILE.json")
       .ShowDefault();
-  command.AddOption("--out", &flags->store, "folder of results.sqlite").Takes("DIR").ShowDefault();
+  command.AddOption("--out", &flags->store, "folder of results.jsonl").Takes("DIR").ShowDefault();
   command.OnChosen([action, flags] { *action = [flags] { return WriteTrace(*flags); }; });
 }
 

@@ -9,6 +9,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
 #include "common/log/log.h"
+#include "common/scheme/group_order.h"
 #include "common/scheme/registry.h"
 #include "common/transport/traced.h"
 #include "experiments/program/run/activity.h"
@@ -77,7 +78,20 @@ void Formation::Welcomed(Clock::time_point now, const std::string& own_address) 
     spec->mutable_transport()->set_listen_address(own_address);
 }
 
+void Formation::FormGroups(const Welcome& welcome) {
+  const SchemeTraits traits = TraitsOf(spec_);
+  if (!TakesGroupOrder(traits)) return;
+  std::vector<int32_t> hosts(traits.workers);
+  for (const ProcessEntry& process : welcome.processes()) {
+    for (const NodeName& node : process.nodes())
+      if (!node.server()) hosts[node.index()] = process.host();
+  }
+  const std::string order = FormedGroupOrder(spec_.strategy().group_order(), hosts);
+  for (RunSpec* spec : {&spec_, &judged_spec_}) spec->mutable_strategy()->set_group_order(order);
+}
+
 absl::Status Formation::Connect(const Welcome& welcome, absl::Duration limit) {
+  FormGroups(welcome);
   std::vector<ProcessAddress> addresses;
   for (int i = 0; i < welcome.processes_size(); ++i)
     addresses.push_back({welcome.processes(i).data_endpoint(), processes_[i]});

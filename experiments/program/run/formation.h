@@ -76,7 +76,7 @@ class Formation {
 
   // The process was welcomed just now, and its peers were told that it listens at this address.
   void Welcomed(Clock::time_point now, const std::string& own_address);
-  // Connects to the processes of `welcome`.
+  // Connects to the processes of `welcome`, and puts workers in order by the hosts that it names.
   absl::Status Connect(const Welcome& welcome, absl::Duration limit);
 
   // Runs all workers and servers until they end; returns the first failure, which it has reported
@@ -104,6 +104,8 @@ class Formation {
     std::unique_ptr<TrainingLoop> loop;
   };
 
+  // From here on strategy.group_order is a list, with the hosts.
+  void FormGroups(const Welcome& welcome);
   absl::Status RunServer(size_t i);
   absl::Status Serve(size_t i);
   absl::Status RunWorker(size_t i, Conductor* conductor);
@@ -127,7 +129,7 @@ class Formation {
   NodeActivity ServerActivity(size_t i, const Activity& exchange);
   Activity ActivityOf(NodeId id);
 
-  // Both are as they were given, but for the address to listen at.
+  // Both are as they were given, but for the address to listen at and the order of groups.
   RunSpec spec_;
   RunSpec judged_spec_;  // for those who wait
   const FormationPlace place_;

@@ -55,15 +55,16 @@ constexpr Launcher kMpirun = {
     Always,
     "",
     kInLauncher};
+constexpr Launcher kHydra = {"MPICH's or Intel MPI's mpiexec.hydra",
+                             {"PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"},
+                             IsHydra,
+                             nullptr,
+                             kInLauncher};
 constexpr Launcher kLaunchers[] = {
     {"torchrun", {"RANK", "WORLD_SIZE", "LOCAL_RANK"}, IsTorchrun, nullptr, kInLauncher},
     {"whoever sets RANK", {"RANK", "WORLD_SIZE", "LOCAL_RANK"}, IsNotTorchrun, nullptr, kAnyDepth},
     kMpirun,
-    {"MPICH's or Intel MPI's mpiexec.hydra",
-     {"PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"},
-     IsHydra,
-     nullptr,
-     kInLauncher},
+    kHydra,
     {"a launcher that speaks PMI", {"PMI_RANK", "PMI_SIZE", nullptr}, IsNotHydra, nullptr, kInStep},
     {"Slurm's srun",
      {"SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"},
@@ -144,7 +145,7 @@ absl::StatusOr<std::optional<LauncherWord>> ReadFromLauncher(LauncherNumber what
 }
 
 absl::StatusOr<std::optional<LauncherWord>> ReadFromMpirun(LauncherNumber what) {
-  return ReadFrom({kMpirun}, what);
+  return ReadFrom({kMpirun, kHydra}, what);
 }
 
 std::vector<std::string> NotTaken(LauncherNumber number) {
@@ -165,6 +166,32 @@ std::vector<std::string> NotTaken(LauncherNumber number) {
                      ")"));
   }
   return lines;
+}
+
+absl::StatusOr<std::optional<ArrayTask>> ReadArrayTask() {
+  constexpr char kId[] = "SLURM_ARRAY_TASK_ID", kCount[] = "SLURM_ARRAY_TASK_COUNT",
+                 kMin[] = "SLURM_ARRAY_TASK_MIN", kStep[] = "SLURM_ARRAY_TASK_STEP";
+  RM_ASSIGN_OR_RETURN(const std::optional<int> id, Number(kId));
+  RM_ASSIGN_OR_RETURN(const std::optional<int> count, Number(kCount));
+  if (!id.has_value()) return std::optional<ArrayTask>();
+  if (!count.has_value()) {
+    return absl::InvalidArgumentError(absl::StrCat("environment variable ", kId, "=", *id,
+                                                   " is set and ", kCount,
+                                                   " is not; set both, or give --shard I/N"));
+  }
+  RM_ASSIGN_OR_RETURN(const std::optional<int> first, Number(kMin));
+  RM_ASSIGN_OR_RETURN(const std::optional<int> step, Number(kStep));
+  const int min = first.value_or(0), each = step.value_or(1);
+  const bool is_even = *id >= min && each > 0 && (*id - min) % each == 0;
+  const int index = is_even ? (*id - min) / each : 0;
+  if (!is_even || index >= *count) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "environment variables ", kId, "=", *id, ", ", kMin, "=", min, ", ", kStep, "=", each,
+        " and ", kCount, "=", *count,
+        ": the ids of this array job do not go up evenly; give --shard I/N, or leave --shard out: "
+        "tasks with one folder share its runs all the same"));
+  }
+  return std::optional<ArrayTask>(ArrayTask{index, *count});
 }
 
 absl::StatusOr<std::optional<HostPort>> ReadCoordinator() {

@@ -52,12 +52,25 @@ struct LauncherWord {
 // other; both variables are named with their values.
 absl::StatusOr<std::optional<LauncherWord>> ReadFromLauncher(LauncherNumber what);
 
-// What Open MPI's mpirun alone says, for a rank whose leader has started it itself.
+// What Open MPI's mpirun or MPICH's mpiexec.hydra alone says, for a rank whose leader has started
+// the launcher itself.
 absl::StatusOr<std::optional<LauncherWord>> ReadFromMpirun(LauncherNumber what);
 
 // The variables of launchers that are set and do not count for `what`, each with its value and why:
 // "SLURM_PROCID=0 (a batch script has it too: start ranks with srun)".
 std::vector<std::string> NotTaken(LauncherNumber what);
+
+// A task of an array job: of `count` tasks that run one script the one with that index, from 0.
+struct ArrayTask {
+  int index = 0;
+  int count = 1;
+};
+
+// Which task of Slurm's array job this process belongs to (SLURM_ARRAY_TASK_ID, _COUNT, _MIN, and
+// _STEP where the ids go up by more than 1); absent: to none. InvalidArgument: a value is no
+// number, or the ids do not go up evenly (--array=1,5,6), so that they are nobody's share; the
+// variables are named.
+absl::StatusOr<std::optional<ArrayTask>> ReadArrayTask();
 
 // MASTER_ADDR and MASTER_PORT; absent where neither is set. InvalidArgument: only one of them is,
 // or the port is no number. The MASTER_PORT that Kubernetes gives every pod beside a Service named

@@ -11,15 +11,23 @@
 namespace ringmaster {
 namespace {
 
-absl::StatusOr<std::string> FindMpirun() {
+constexpr char kOpenMpi[] = "mpirun", kMpich[] = "mpiexec.hydra";
+
+// Debian's name of each, which another MPI's program of the same name does not hide, comes first.
+absl::StatusOr<std::string> Find(const std::string& launcher) {
+  const bool is_mpich = launcher == kMpich;
   const std::string search_path = ReadEnvironment().search_path;
-  for (const absl::string_view folder : absl::StrSplit(search_path, ':', absl::SkipEmpty())) {
-    const std::string path = absl::StrCat(folder, "/mpirun");
-    if (access(path.c_str(), X_OK) == 0) return path;
+  for (const std::string& name :
+       is_mpich ? std::vector<std::string>{kMpich}
+                : std::vector<std::string>{absl::StrCat(kOpenMpi, ".openmpi"), kOpenMpi}) {
+    for (const absl::string_view folder : absl::StrSplit(search_path, ':', absl::SkipEmpty())) {
+      const std::string path = absl::StrCat(folder, "/", name);
+      if (access(path.c_str(), X_OK) == 0) return path;
+    }
   }
-  return absl::NotFoundError(
-      absl::StrCat("mpirun, which starts the ranks of \"mpi\", is not on the PATH (", search_path,
-                   "); install openmpi-bin"));
+  return absl::NotFoundError(absl::StrCat(
+      launcher, ", which starts the ranks of \"", is_mpich ? "mpich" : "mpi",
+      "\", is not on the PATH (", search_path, "); install ", is_mpich ? "mpich" : "openmpi-bin"));
 }
 
 // This program's own file: what /proc/self/exe means to mpirun is mpirun.
@@ -35,15 +43,28 @@ absl::StatusOr<ChildProgram> Mpirun(const MpirunOptions& options,
                                     const std::vector<std::string>& arguments,
                                     const std::vector<std::string>& environment) {
   ChildProgram program;
-  RM_ASSIGN_OR_RETURN(program.path, FindMpirun());
-  program.arguments = {"-q",        "-n",  absl::StrCat(options.ranks), "--oversubscribe",
-                       "--bind-to", "none"};
-  if (geteuid() == 0) program.arguments.push_back("--allow-run-as-root");
+  const bool is_mpich = options.launcher == kMpich;
+  RM_ASSIGN_OR_RETURN(program.path, Find(options.launcher));
+  program.arguments = {"-n", absl::StrCat(options.ranks)};
+  if (!is_mpich) {
+    program.arguments.insert(program.arguments.end(), {"--oversubscribe", "--bind-to", "none"});
+    if (geteuid() == 0) program.arguments.push_back("--allow-run-as-root");
+  }
   program.arguments.push_back(OwnPath());
   program.arguments.insert(program.arguments.end(), arguments.begin(), arguments.end());
   program.environment = environment;
   program.death_signal = SIGTERM;  // upon which it ends its ranks and removes its files
   const bool sockets = options.transport == "tcp" || options.transport == "grpc";
+  if (is_mpich) {
+    program.environment.push_back(sockets ? "UCX_TLS=self,tcp" : "UCX_TLS=self,sm");
+    program.environment.push_back("UCX_NET_DEVICES=lo");
+    // One around this one says nothing of these ranks.
+    program.environment.push_back("OMPI_COMM_WORLD_RANK=");
+    return program;
+  }
+  program.environment.insert(program.environment.end(), {"PMI_RANK=", "MPI_LOCALRANKID="});
+  // What -q stands for, which version 5 refuses as a flag (5.0.7) and does not need.
+  program.environment.push_back("OMPI_MCA_orte_execute_quiet=1");
   // ob1 is the layer above the byte transfer layers (btl); others bring transports of their own.
   program.environment.push_back("OMPI_MCA_pml=ob1");
   program.environment.push_back(sockets ? "OMPI_MCA_btl=self,tcp" : "OMPI_MCA_btl=self,vader");

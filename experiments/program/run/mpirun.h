@@ -12,18 +12,22 @@
 namespace ringmaster {
 
 struct MpirunOptions {
+  // EngineInfo::launcher: "mpirun", Open MPI's, or "mpiexec.hydra", MPICH's
+  std::string launcher = "mpirun";
   int32_t ranks = 0;
-  // What Open MPI carries bytes with, so that it is compared with its like: TCP sockets of the
-  // loopback for "tcp" and "grpc", shared memory for "shm" and "auto".
+  // What MPI carries bytes with, so that it is compared with its like: TCP sockets of the loopback
+  // for "tcp" and "grpc", shared memory for "shm" and "auto".
   std::string transport;
-  // Whether each of its all-reduce algorithms can be asked for, not only the one it chooses itself.
+  // Whether each of its all-reduce algorithms can be asked for, not only the one it chooses itself;
+  // of Open MPI alone.
   bool all_algorithms = false;
 };
 
-// Open MPI's mpirun, which starts this very program once a rank, on this machine, with `arguments`
-// and `environment`; a rank finds its number in the environment that mpirun gives it. More ranks
-// than cores are allowed, and none is bound to a core. When a rank dies mpirun ends the others.
-// NotFound: there is no mpirun on the PATH; the text says what to install.
+// The launcher of an MPI, which starts this very program once a rank, on this machine, with
+// `arguments` and `environment`; a rank finds its number in the environment that the launcher gives
+// it. More ranks than cores are allowed, and none is bound to a core. When a rank is killed the
+// launcher ends the others. NotFound: the launcher is not on the PATH; the text says what to
+// install.
 absl::StatusOr<ChildProgram> Mpirun(const MpirunOptions& options,
                                     const std::vector<std::string>& arguments,
                                     const std::vector<std::string>& environment);

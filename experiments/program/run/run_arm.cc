@@ -29,16 +29,18 @@
 #include "common/trace/node_traces.h"
 #include "common/trace/skew.h"
 #include "experiments/program/run/attempts/launched_processes.h"
+#include "experiments/program/run/attempts/memory_file.h"
 #include "experiments/program/run/attempts/merged_reports.h"
 #include "experiments/program/run/attempts/restarts.h"
 #include "experiments/program/run/attempts/run_clock.h"
+#include "experiments/program/run/attempts/was_stopped.h"
 #include "experiments/program/run/children.h"
 #include "experiments/program/run/descriptors.h"
 #include "experiments/program/run/faults/injected_faults.h"
+#include "experiments/program/run/hosts/record_hosts.h"
 #include "experiments/program/run/job_credentials.h"
 #include "experiments/program/run/join_limit.h"
 #include "experiments/program/run/losses.h"
-#include "experiments/program/run/memory_file.h"
 #include "experiments/program/run/node.h"
 #include "experiments/program/run/placement.h"
 #include "experiments/program/run/resolve_spec.h"
@@ -71,7 +73,11 @@ EngineGpus GpusOf(const RunSpec& spec) { return EngineGpusOf(TraitsOf(spec).engi
 // The ranks of other runs share the one they are told.
 bool NeedsDeviceEach(const RunSpec& spec) { return GpusOf(spec) == EngineGpus::kOneEach; }
 
-bool NeedsMpirun(const RunSpec& spec) { return TraitsOf(spec).engine == "mpi"; }
+// The launcher of an MPI that has to start the ranks; empty: they are started here.
+std::string MpiLauncherOf(const RunSpec& spec) {
+  return std::string(EngineLauncherOf(TraitsOf(spec).engine));
+}
+bool NeedsMpirun(const RunSpec& spec) { return !MpiLauncherOf(spec).empty(); }
 
 // How often its processes may be started again.
 RestartRules RestartRulesOf(const RunSpec& spec) {
@@ -126,7 +132,7 @@ void NoteEnds(const RunSpec& spec, Children* children, Coordinator* coordinator)
     const auto joined = [](const ProcessState& state) { return state.joined; };
     if (std::all_of(states.begin(), states.end(), joined)) continue;
     coordinator->Abort(absl::UnavailableError(
-        absl::StrCat("mpirun ended with ", how,
+        absl::StrCat(MpiLauncherOf(spec), " ended with ", how,
                      " before all its ranks joined the run; what they said stands above")));
   }
 }
@@ -149,7 +155,7 @@ void DealWithLosses(const RunSpec& spec, Coordinator* coordinator, Children* chi
 }
 
 // Waits for the processes of a run that is over. Returns its status, if a failure with what
-// mpirun's end tells of it: how one of its ranks has ended nobody else knows.
+// its launcher's end tells of it: how one of its ranks has ended nobody else knows.
 absl::Status EndProcesses(const RunSpec& spec, const RunArmOptions& options,
                           const absl::Status& status, Children* children) {
   const bool interrupted = options.interrupted != nullptr && *options.interrupted;
@@ -158,7 +164,7 @@ absl::Status EndProcesses(const RunSpec& spec, const RunArmOptions& options,
                                                    : kEndLimit;
   const auto ended = children->WaitOrKill(MonotonicNow() + limit);
   if (!NeedsMpirun(spec) || ended.empty() || !absl::IsUnavailable(status)) return status;
-  return Annotate(status, absl::StrCat("mpirun ended with ", ended.front().second));
+  return Annotate(status, absl::StrCat(MpiLauncherOf(spec), " ended with ", ended.front().second));
 }
 
 // A run on this machine: attempts at it, each by processes of its own, one after the other.
@@ -231,7 +237,8 @@ class LedRun {
     if (clock_ != nullptr) plan.hooks.clock = clock_->path();
     if (NeedsMpirun(spec_)) {
       RM_RETURN_IF_ERROR(text.status());
-      return StartByMpirun(plan, spec_.transport().name(), text.path(), children);
+      return StartByMpirun(plan, {MpiLauncherOf(spec_), spec_.transport().name(), text.path()},
+                           children);
     }
     return StartProcesses(plan, children, [&](int32_t process, pid_t pid) {
       coordinator->NoteStarted(process, pid);
@@ -258,6 +265,7 @@ class LedRun {
   absl::StatusOr<Reports> End(Coordinator* coordinator, Children* children, RunRecord* record,
                               bool* again) {
     absl::StatusOr<Reports> result = coordinator->Result();
+    FillHosts(coordinator->Processes(), record);
     std::optional<EndingLoss> loss = coordinator->EndedByLoss();
     if (IsInterrupted() || !restarts_.are_left()) loss.reset();
     if (loss.has_value()) {
@@ -364,6 +372,7 @@ RunRecord NewRecord(const RunSpec& spec) {
 void FillRecord(const absl::StatusOr<std::vector<ProcessReport>>& result, RunRecord* record) {
   if (!result.ok()) {
     record->set_status(result.status().ToString());
+    record->set_stopped(WasStopped(result.status()));
     return;
   }
   record->set_status("ok");
@@ -420,6 +429,8 @@ RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options) {
   *record.mutable_conditions() = conditions.End();
   FillRecord(result, &record);
   FillLosses(run.Losses(), &record);
+  // What was to happen to it has happened.
+  if (options.faults != nullptr && !absl::IsCancelled(result.status())) record.set_stopped(false);
   return record;
 }
 

@@ -49,9 +49,9 @@ absl::Status CheckMachine(const RunSpec& spec, int first_device);
 // A record with everything but status and reports: id, time, build, machine.
 RunRecord NewRecord(const RunSpec& spec);
 
-// Puts the processes' reports into the record; evaluations and final losses, which each worker has
-// of its own share, become those of the whole in worker 0's report, and all traces and the times of
-// evaluations are put on one clock.
+// Puts status and the processes' reports into the record; evaluations and final losses, which each
+// worker has of its own share, become those of the whole in worker 0's report, and all traces and
+// the times of evaluations are put on one clock.
 void FillRecord(const absl::StatusOr<std::vector<ProcessReport>>& result, RunRecord* record);
 
 // Puts the last words of a failed run's processes into the record, their events on one clock.

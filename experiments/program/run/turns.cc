@@ -1,11 +1,6 @@
 #include "experiments/program/run/turns.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -14,7 +9,7 @@
 #include "common/base/check.h"
 #include "common/base/monotonic.h"
 #include "common/base/shared_futex.h"
-#include "common/base/system_error.h"
+#include "common/base/status_macros.h"
 
 namespace ringmaster {
 namespace {
@@ -85,42 +80,29 @@ int64_t LastTime(void* memory, int which) {
 
 absl::StatusOr<std::unique_ptr<TurnGiver>> TurnGiver::Create(int32_t workers, int64_t steps) {
   RM_CHECK(workers > 0 && steps > 0);
-  std::unique_ptr<TurnGiver> giver(new TurnGiver());
-  giver->size_ = SizeFor(workers);
-  giver->file_ = memfd_create("ringmaster-turns", MFD_CLOEXEC);
-  if (giver->file_ < 0 || ftruncate(giver->file_, giver->size_) != 0) {
-    return absl::UnavailableError(
-        absl::StrCat("turns: an anonymous file of ", giver->size_, " bytes: ", ErrorText(errno)));
-  }
-  void* memory = mmap(nullptr, giver->size_, PROT_READ | PROT_WRITE, MAP_SHARED, giver->file_, 0);
-  if (memory == MAP_FAILED)
-    return absl::ResourceExhaustedError(absl::StrCat("turns: mmap: ", ErrorText(errno)));
-  giver->memory_ = memory;
-  giver->path_ = absl::StrCat("/proc/", getpid(), "/fd/", giver->file_);
-  Head& head = HeadOf(memory);
+  RM_ASSIGN_OR_RETURN(SharedFile file, SharedFile::Create("turns", SizeFor(workers)));
+  Head& head = HeadOf(file.data());
   head.workers = workers;
   head.steps = steps;
-  for (int32_t worker = 0; worker < workers; ++worker) SeatOf(memory, worker).came_to.store(-1);
+  for (int32_t worker = 0; worker < workers; ++worker)
+    SeatOf(file.data(), worker).came_to.store(-1);
   head.magic = kMagic;
-  return giver;
+  return std::unique_ptr<TurnGiver>(new TurnGiver(std::move(file)));
 }
 
 TurnGiver::~TurnGiver() {
-  if (memory_ != nullptr) {
-    HeadOf(memory_).granted.store(HeadOf(memory_).steps);
-    Ring(HeadOf(memory_).workers_bell);
-    munmap(memory_, size_);
-  }
-  if (file_ >= 0) close(file_);
+  Head& head = HeadOf(file_.data());
+  head.granted.store(head.steps);
+  Ring(head.workers_bell);
 }
 
 void TurnGiver::Grant(const Turn& turn) {
-  Head& head = HeadOf(memory_);
+  Head& head = HeadOf(file_.data());
   const int64_t granted = head.granted.load();
   RM_CHECK(turn.timed_from <= turn.end && turn.end <= head.steps);
   RM_CHECK(granted == 0 || AllCameTo(granted));
   for (int64_t worker = 0; worker < head.workers; ++worker) {
-    for (std::atomic<int64_t>& time : SeatOf(memory_, worker).times) time.store(0);
+    for (std::atomic<int64_t>& time : SeatOf(file_.data(), worker).times) time.store(0);
   }
   head.timed_from.store(turn.timed_from);
   head.granted.store(turn.end);
@@ -128,11 +110,11 @@ void TurnGiver::Grant(const Turn& turn) {
 }
 
 int64_t TurnGiver::Cut(int64_t least) {
-  Head& head = HeadOf(memory_);
+  Head& head = HeadOf(file_.data());
   const int64_t granted = head.granted.load();
   for (int64_t end = -1;;) {
     // Whoever has begun the foremost step has read an end beyond it.
-    const int64_t next = std::min(granted, std::max(least, Foremost(memory_) + 1));
+    const int64_t next = std::min(granted, std::max(least, Foremost(file_.data()) + 1));
     if (next == end) return end;
     head.granted.store(end = next);
     // A worker that parked before a lower end goes on.
@@ -141,15 +123,15 @@ int64_t TurnGiver::Cut(int64_t least) {
 }
 
 bool TurnGiver::AllCameTo(int64_t step) const {
-  for (int64_t worker = 0; worker < HeadOf(memory_).workers; ++worker) {
-    if (SeatOf(memory_, worker).came_to.load() < step) return false;
+  for (int64_t worker = 0; worker < HeadOf(file_.data()).workers; ++worker) {
+    if (SeatOf(file_.data(), worker).came_to.load() < step) return false;
   }
   return true;
 }
 
 bool TurnGiver::AwaitAll(int64_t step, absl::Duration limit) const {
   const MonotonicTime deadline = MonotonicNow() + limit;
-  Head& head = HeadOf(memory_);
+  Head& head = HeadOf(file_.data());
   for (;;) {
     const uint32_t heard = head.giver_bell.load();
     if (AllCameTo(step)) return true;
@@ -160,41 +142,23 @@ bool TurnGiver::AwaitAll(int64_t step, absl::Duration limit) const {
 }
 
 double TurnGiver::Seconds() const {
-  RM_CHECK(AllCameTo(HeadOf(memory_).granted.load()));
-  return static_cast<double>(LastTime(memory_, 1) - LastTime(memory_, 0)) * 1e-9;
+  RM_CHECK(AllCameTo(HeadOf(file_.data()).granted.load()));
+  return static_cast<double>(LastTime(file_.data(), 1) - LastTime(file_.data(), 0)) * 1e-9;
 }
 
 absl::StatusOr<std::unique_ptr<TurnTaker>> TurnTaker::Open(const std::string& path) {
-  const int file = open(path.c_str(), O_RDWR | O_CLOEXEC);
-  if (file < 0)
-    return absl::NotFoundError(absl::StrCat("turns: open ", path, ": ", ErrorText(errno)));
-  struct stat found;
-  std::unique_ptr<TurnTaker> taker(new TurnTaker());
-  if (fstat(file, &found) == 0 && found.st_size >= static_cast<int64_t>(sizeof(Head))) {
-    void* memory = mmap(nullptr, found.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    if (memory != MAP_FAILED) {
-      taker->memory_ = memory;
-      taker->size_ = found.st_size;
-    }
-  }
-  close(file);
-  if (taker->memory_ != nullptr) {
-    const Head& head = HeadOf(taker->memory_);
-    if (head.magic == kMagic && SizeFor(head.workers) == taker->size_) return taker;
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("turns: ", path, " is no file that a giver of turns shares with its runs"));
-}
-
-TurnTaker::~TurnTaker() {
-  if (memory_ != nullptr) munmap(memory_, size_);
+  RM_ASSIGN_OR_RETURN(SharedFile file, SharedFile::Open("turns", path, sizeof(Head)));
+  const Head& head = HeadOf(file.data());
+  if (head.magic != kMagic || SizeFor(head.workers) != file.size())
+    return absl::InvalidArgumentError(absl::StrCat("turns: ", path, " is none of their files"));
+  return std::unique_ptr<TurnTaker>(new TurnTaker(std::move(file)));
 }
 
 absl::StatusOr<bool> TurnTaker::Await(int32_t rank, int64_t step,
                                       const std::function<absl::Status()>& run) {
-  Head& head = HeadOf(memory_);
+  Head& head = HeadOf(file_.data());
   RM_CHECK(rank >= 0 && rank < head.workers && step >= 0 && step <= head.steps);
-  Seat& seat = SeatOf(memory_, rank);
+  Seat& seat = SeatOf(file_.data(), rank);
   const int64_t before = seat.came_to.load(std::memory_order_relaxed);
   // Lots may pass over a step.
   const auto passes = [&](int64_t mark) { return before < mark && mark <= step; };
@@ -214,6 +178,6 @@ absl::StatusOr<bool> TurnTaker::Await(int32_t rank, int64_t step,
   }
 }
 
-void TurnTaker::Rouse() { Ring(HeadOf(memory_).workers_bell); }
+void TurnTaker::Rouse() { Ring(HeadOf(file_.data()).workers_bell); }
 
 }  // namespace ringmaster

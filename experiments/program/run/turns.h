@@ -5,10 +5,12 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "experiments/program/run/attempts/shared_file.h"
 
 namespace ringmaster {
 
@@ -33,7 +35,7 @@ class TurnGiver {
   };
 
   // Where other processes of this user open it.
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return file_.path(); }
   // Gives a turn. REQUIRES: all workers have come to the end of the one before, if there was one;
   // end >= timed_from.
   void Grant(const Turn& turn);
@@ -50,12 +52,9 @@ class TurnGiver {
   double Seconds() const;
 
  private:
-  TurnGiver() = default;
+  explicit TurnGiver(SharedFile file) : file_(std::move(file)) {}
 
-  int file_ = -1;
-  void* memory_ = nullptr;
-  int64_t size_ = 0;
-  std::string path_;
+  const SharedFile file_;
 };
 
 // The other side: one process of a run.
@@ -63,10 +62,6 @@ class TurnTaker {
  public:
   // Errors: no such file, or one of another kind.
   static absl::StatusOr<std::unique_ptr<TurnTaker>> Open(const std::string& path);
-  ~TurnTaker();
-  TurnTaker(const TurnTaker&) = delete;
-  TurnTaker& operator=(const TurnTaker&) = delete;
-
   // Notes that worker `rank` has come to `step`, or with the number of all steps to the end, and
   // returns once it is granted: whether the step is timed. The status of `run`, asked about once a
   // second and at every Rouse, ends the wait. Several workers' threads may wait at once.
@@ -76,10 +71,9 @@ class TurnTaker {
   void Rouse();
 
  private:
-  TurnTaker() = default;
+  explicit TurnTaker(SharedFile file) : file_(std::move(file)) {}
 
-  void* memory_ = nullptr;
-  int64_t size_ = 0;
+  const SharedFile file_;
 };
 
 }  // namespace ringmaster

@@ -65,10 +65,11 @@ SqlValue ColumnValue(sqlite3_stmt* statement, int column) {
 
 void Database::Finalize::operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
 
-absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path) {
+absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path, Locks locks) {
   sqlite3* handle = nullptr;
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-  const int code = sqlite3_open_v2(path.c_str(), &handle, flags, nullptr);
+  const char* const system = locks == Locks::kNone ? "unix-none" : nullptr;
+  const int code = sqlite3_open_v2(path.c_str(), &handle, flags, system);
   std::unique_ptr<Database> database(new Database(path, handle, true));
   if (code != SQLITE_OK) return database->Error(code, "open");
   sqlite3_extended_result_codes(handle, 1);

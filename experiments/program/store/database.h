@@ -31,10 +31,14 @@ using SqlRow = std::vector<SqlValue>;
 // the same file open.
 class Database {
  public:
+  // kNone: for a file that nobody else knows of, on file systems without locks too.
+  enum class Locks { kTaken, kNone };
+
   // Opens `path`, creating an empty database where there is none; a file that is no database is
-  // left untouched. Waits up to five seconds for other processes' locks, here and in every later
-  // call.
-  static absl::StatusOr<std::unique_ptr<Database>> Open(const std::string& path);
+  // left untouched. ":memory:" is a new database that is no file. Waits up to five seconds for
+  // other processes' locks, here and in every later call.
+  static absl::StatusOr<std::unique_ptr<Database>> Open(const std::string& path,
+                                                        Locks locks = Locks::kTaken);
 
   // Opens the database at `path` to read it: the file stays as it is, and where no other process
   // has it open, nothing is created beside it either. A log beside it is read too, also where

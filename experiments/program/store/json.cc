@@ -99,6 +99,17 @@ Json RoundedArray(const google::protobuf::RepeatedField<float>& values) {
   return array;
 }
 
+// What went over each wire, zeros too.
+Json WiresJson(const WorkerReport& worker) {
+  Json array = Json::Array();
+  for (const WireTraffic& wire : worker.wires()) {
+    array.push_back({{"wire", wire.wire()},
+                     {"payload_bytes_up", wire.payload_bytes_up()},
+                     {"payload_bytes_down", wire.payload_bytes_down()}});
+  }
+  return array;
+}
+
 // What was measured step by step, where the record still has its reports: evaluations, and a series
 // for each rank.
 void AddSeries(const RunRecord& record, Json* json) {
@@ -117,7 +128,14 @@ void AddSeries(const RunRecord& record, Json* json) {
       }
       if (!worker.checkpoint_ms().empty())
         series.back()["checkpoint_ms"] = RoundedArray(worker.checkpoint_ms());
+      if (!worker.engine_settings().empty()) {
+        Json& settings = series.back()["engine_settings"] = Json::Object();
+        const std::map<std::string, std::string> sorted(worker.engine_settings().begin(),
+                                                        worker.engine_settings().end());
+        for (const auto& [name, value] : sorted) settings[name] = value;
+      }
       if (worker.has_halves()) series.back()["halves"] = MessageJson(worker.halves());
+      if (!worker.wires().empty()) series.back()["wires"] = WiresJson(worker);
       if (worker.rank() != 0 || worker.bucket_collectives().empty()) continue;
       Json& collectives = (*json)["bucket_collectives"] = Json::Array();
       for (const std::string& name : worker.bucket_collectives()) collectives.push_back(name);
@@ -304,15 +322,16 @@ Json RecordJson(const RunRecord& record) {
   if (record.has_resumption()) json["resumption"] = MessageJson(record.resumption());
   if (record.losses_size() > 0) json["losses"] = MessagesJson(record.losses());
   if (record.faults_size() > 0) json["faults"] = MessagesJson(record.faults());
+  if (record.stopped()) json["stopped"] = true;
   AddCheckpointing(record, &json);
   if (record.has_conditions()) json["conditions"] = MessageJson(record.conditions());
+  if (record.hosts_size() > 0) {
+    Json& hosts = json["hosts"] = Json::Array();
+    for (const int32_t host : record.hosts()) hosts.push_back(host);
+  }
   if (record.has_inputs()) json["inputs"] = MessageJson(record.inputs());
   json["build"] = MessageJson(record.build());
-  if (!record.confinements().empty()) {
-    Json& confinements = json["confinements"] = Json::Array();
-    for (const Confinement& process : record.confinements())
-      confinements.push_back(MessageJson(process));
-  }
+  if (record.confinements_size() > 0) json["confinements"] = MessagesJson(record.confinements());
   json["machine"] = MessageJson(record.machine());
   json["spec"] = MessageJson(record.spec());
   if (record.last_words_size() > 0) json["last_words"] = LastWordsJson(record);

@@ -7,22 +7,20 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "experiments/program/store/database.h"
 #include "experiments/program/store/run_files.h"
+#include "experiments/program/store/run_table.h"
 
 namespace ringmaster {
 
 class RunRecord;
 
-// A run that a sweep has asked for and that is in the store.
-struct SweepRun {
-  std::string cell;
-  int32_t trial = 0;
-  std::string status;  // "ok" or "CODE: message"
-  double seconds = 0;  // wall clock
-};
+// Whether a store's index is kept beside its files. On a network file system none is, whatever is
+// asked for: SQLite's locks cannot be trusted there.
+enum class StoreIndex { kKept, kNone };
 
 // What Rebuild has done.
 struct RebuiltStore {
@@ -37,21 +35,31 @@ struct RebuiltStore {
 //   results.sqlite  runs(run_id, started_at, spec: textproto, record: RunRecord as bytes, and a
 //                   column for every field of RunSummary), steps(run_id, rank, step, step_ms, loss)
 // A run that has files and no row, as where the index is a copy of yesterday, is read all the same.
-// One thread at a time; several processes may add to the same folder.
+// Where no index is kept it is in this program's memory, and what others add is read from their
+// files. One thread at a time; several processes may add to the same folder.
 class Store {
  public:
   // Opens the folder `dir`, creating it and the files where they are missing. InvalidArgument: it
   // cannot be written, or results.sqlite is something else or of a newer program, and is then
   // untouched. Unavailable: disk errors, another process's lock.
-  static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& dir);
+  static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& dir,
+                                                     StoreIndex index = StoreIndex::kKept);
 
   // As Open was given it.
   const std::string& folder() const { return folder_; }
+  bool has_index() const { return parts_.is_kept; }
+  // Where the runs are: "out/results.jsonl, out/results.sqlite".
+  std::string FilesText() const;
 
   // Adds one run, whose summary is filled and whose run_id is new, to files and index or, on any
   // error, to neither: what was there stays. AlreadyExists: the run_id is there. Unavailable: disk
   // errors, another process's lock. On return it is on the disk.
-  absl::Status Append(const RunRecord& record);
+  absl::Status Append(const RunRecord& record) {
+    return AppendIf(record, [] { return true; });
+  }
+
+  // The same; `is_wanted` is asked at the last moment. Aborted: it said no, and nothing is added.
+  absl::Status AppendIf(const RunRecord& record, absl::FunctionRef<bool()> is_wanted);
 
   // What is known of a sweep's runs, in the order in which they were added; cheap, however long the
   // runs were.
@@ -61,8 +69,9 @@ class Store {
   absl::StatusOr<std::vector<RunRecord>> Records();
 
   // The same of the store at `path`, its folder or its results.sqlite, which stays as it is:
-  // nothing is created or changed. Runs of results.jsonl that results.sqlite lacks are told in a
-  // warning (it was copied without its log), or where it has none at all in the error. NotFound:
+  // nothing is created or changed. Runs of results.jsonl that have neither a row nor a record file
+  // are told in a warning (results.sqlite was copied without its log), or where no run can be read
+  // in the error. NotFound:
   // there is no store; InvalidArgument: it is another program's, damaged, or of a newer program.
   static absl::StatusOr<std::vector<RunRecord>> ReadRecords(const std::string& path);
 
@@ -78,13 +87,21 @@ class Store {
   static absl::StatusOr<RebuiltStore> Rebuild(const std::string& dir);
 
  private:
-  Store(std::string folder, std::unique_ptr<Database> database, std::unique_ptr<RunFiles> files)
-      : folder_(std::move(folder)), database_(std::move(database)), files_(std::move(files)) {}
-  absl::Status AppendInTransaction(const RunRecord& record);
+  struct Parts {
+    std::unique_ptr<Database> index;
+    std::unique_ptr<RunFiles> files;
+    std::unique_ptr<LineFollower> lines;
+    bool is_kept;  // the index, in a file
+  };
+
+  Store(std::string folder, Parts parts) : folder_(std::move(folder)), parts_(std::move(parts)) {}
+  static absl::StatusOr<std::unique_ptr<Store>> OpenWithoutIndex(const std::string& dir);
+  absl::Status AppendInTransaction(const RunRecord& record, absl::FunctionRef<bool()> is_wanted);
+  // Adds to the index what the files have beyond it: of programs that keep none.
+  absl::Status Follow();
 
   const std::string folder_;
-  const std::unique_ptr<Database> database_;
-  const std::unique_ptr<RunFiles> files_;
+  const Parts parts_;
 };
 
 }  // namespace ringmaster

@@ -315,8 +315,12 @@ std::vector<BenchContender> ContendersOf(const AllReduceBench& bench) {
   return contenders;
 }
 
-bool NeedsMpirun(const AllReduceBench& bench) {
-  return std::find(bench.engines.begin(), bench.engines.end(), "mpi") != bench.engines.end();
+std::string MpiLauncherOf(const AllReduceBench& bench) {
+  for (const std::string& engine : bench.engines) {
+    const absl::string_view launcher = EngineLauncherOf(engine);
+    if (!launcher.empty()) return std::string(launcher);
+  }
+  return "";
 }
 
 int64_t BurstOf(int64_t burst, int64_t size_bytes) {
@@ -332,10 +336,19 @@ absl::Status CheckEngines(const AllReduceBench& bench) {
   for (const std::string& engine : bench.engines) {
     if (engine != kOwnEngine) RM_RETURN_IF_ERROR(CheckEngine(engine));
   }
-  if (NeedsMpirun(bench) && bench.transports.size() > 1) {
+  const std::string launcher = MpiLauncherOf(bench);
+  for (const std::string& engine : bench.engines) {
+    const absl::string_view other = EngineLauncherOf(engine);
+    if (!other.empty() && other != launcher) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--engine ", absl::StrJoin(bench.engines, ","), ": ranks are started by ",
+                       launcher, " or by ", other, ", and not by both; measure one MPI at a time"));
+    }
+  }
+  if (!launcher.empty() && bench.transports.size() > 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("--transport ", absl::StrJoin(bench.transports, ","),
-                     " beside mpi: Open MPI carries its bytes by what is like ours, and can be "
+                     " beside an MPI, which carries its bytes by what is like ours, and can be "
                      "started for one only; name one transport"));
   }
   return absl::OkStatus();

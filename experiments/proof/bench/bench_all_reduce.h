@@ -45,8 +45,8 @@ struct BenchContender {
 // beside them.
 std::vector<BenchContender> ContendersOf(const AllReduceBench& bench);
 
-// Whether ranks must be started by mpirun.
-bool NeedsMpirun(const AllReduceBench& bench);
+// The launcher of an MPI that has to start the ranks; empty: none.
+std::string MpiLauncherOf(const AllReduceBench& bench);
 
 // Calls behind one barrier for data of `size_bytes`, where `burst` is asked for.
 int64_t BurstOf(int64_t burst, int64_t size_bytes);

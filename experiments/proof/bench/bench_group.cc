@@ -56,7 +56,8 @@ absl::Status StartRanks(const BenchLaunch& launch, const HostPort& endpoint,
   const std::vector<std::string> environment = {absl::StrCat(kTokenVariable, "=", token)};
   if (launch.mpirun_transport) {
     RM_ASSIGN_OR_RETURN(ChildProgram mpirun,
-                        Mpirun({launch.ranks, *launch.mpirun_transport, /*all_algorithms=*/true},
+                        Mpirun({launch.mpi_launcher, launch.ranks, *launch.mpirun_transport,
+                                /*all_algorithms=*/true},
                                arguments, environment));
     mpirun.keeps_output = true;
     return children->Start(mpirun);
@@ -80,9 +81,9 @@ void NoteEnds(const BenchLaunch& launch, Children* children, Coordinator* coordi
     }
     const int32_t last = launch.ranks - 1;
     if (coordinator->Processes()[last].joined) continue;
-    coordinator->Abort(absl::UnavailableError(
-        absl::StrCat("mpirun ended with ", how, " before ", NamesOf(NodesOf(launch.nodes, last)),
-                     " joined the benchmark; what it said stands above")));
+    coordinator->Abort(absl::UnavailableError(absl::StrCat(
+        launch.mpi_launcher, " ended with ", how, " before ", NamesOf(NodesOf(launch.nodes, last)),
+        " joined the benchmark; what it said stands above")));
   }
 }
 

@@ -40,17 +40,18 @@ struct BenchLaunch {
   std::vector<std::vector<NodeId>> nodes;  // as BenchSeat's
   // Of this very program, for the other ranks; --rank R --coordinator E are added.
   std::vector<std::string> arguments;
-  // Set: mpirun starts all ranks, rank 0 among them, without --rank, and Open MPI's bytes go by
-  // what is like this transport.
+  // Set: an MPI's launcher starts all ranks, rank 0 among them, without --rank, and MPI's bytes go
+  // by what is like this transport.
   std::optional<std::string> mpirun_transport;
+  std::string mpi_launcher;  // MpirunOptions::launcher
   // Set from elsewhere (a signal handler) to end the benchmark.
   const std::atomic<bool>* interrupted = nullptr;
 };
 
 // Leads a benchmark of one process a rank on this machine: rank 0 is `rank0`, on a thread of this
-// process, and all others are processes that it starts; under mpirun rank 0 is one of them, writes
-// to this one's standard output, and `rank0` is not called. Returns when all have ended, with the
-// first failure, which names the rank.
+// process, and all others are processes that it starts; under an MPI's launcher rank 0 is one of
+// them, writes to this one's standard output, and `rank0` is not called. Returns when all have
+// ended, with the first failure, which names the rank.
 absl::Status LeadBench(const BenchLaunch& launch,
                        const std::function<absl::Status(const BenchSeat&)>& rank0);
 

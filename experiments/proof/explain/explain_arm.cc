@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "common/base/check.h"
 #include "common/base/partition.h"
 #include "common/base/status_macros.h"
@@ -18,6 +19,7 @@
 #include "common/codec/reducer.h"
 #include "common/collective/choice.h"
 #include "common/collective/halves.h"
+#include "common/scheme/group_order.h"
 #include "common/scheme/registry.h"
 #include "common/scheme/server_exchange.h"
 #include "common/update/update_rule.h"
@@ -136,12 +138,25 @@ absl::StatusOr<Story> TellHalves(const SchemeTraits& traits) {
   return ExplainHalves({*first, *second, updated}, workers);
 }
 
+// Stories are of places in the order of ranks; says who stands at them, unless that is in order.
+void AddOrder(const RunSpec& spec, const SchemeTraits& traits, Story* story) {
+  const std::vector<int32_t> ranks = RanksByPlace(spec.strategy().group_order(), traits.workers);
+  if (std::is_sorted(ranks.begin(), ranks.end())) return;
+  absl::StrAppend(&story->summary, " Workers stand in the order ", absl::StrJoin(ranks, ","),
+                  " (strategy.group_order): what is told of rank r is of the worker at place r, "
+                  "from 0.");
+}
+
 absl::StatusOr<Story> TellSums(const RunSpec& spec, const SchemeTraits& traits,
                                const ParamLayout& layout) {
   const std::optional<CodecTraits> codec = CodecTraitsOf(spec.codec());
   RM_CHECK(codec.has_value());
-  if (traits.updated != nullptr) return TellHalves(traits);
   Story story;
+  if (traits.updated != nullptr) {
+    RM_ASSIGN_OR_RETURN(story, TellHalves(traits));
+    AddOrder(spec, traits, &story);
+    return story;
+  }
   if (!codec->summable_as.has_value() && !codec->in_rounds) {
     RM_ASSIGN_OR_RETURN(story, ExplainGather(traits.workers, codec->majority_vote));
   } else {
@@ -161,6 +176,7 @@ absl::StatusOr<Story> TellSums(const RunSpec& spec, const SchemeTraits& traits,
     AddLaterSums(spec, layout, &story);
   }
   FrameSums(traits, &story);
+  AddOrder(spec, traits, &story);
   return story;
 }
 

@@ -3,8 +3,12 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
 #include "common/codec/reducer.h"
@@ -72,6 +76,45 @@ int32_t UsualGroup(int32_t ranks) {
   return size;
 }
 
+// How workers stand in groups: ranks by place, and how many neighbours are on one host, run by run.
+struct Order {
+  std::vector<int32_t> ranks;
+  std::vector<int32_t> together;
+
+  int32_t PlaceOf(int32_t rank) const {
+    return static_cast<int32_t>(std::find(ranks.begin(), ranks.end(), rank) - ranks.begin());
+  }
+  // The largest size of which every host's neighbours are whole groups; 0: there is none above 1,
+  // or one host.
+  int32_t SizeByHosts() const {
+    const int32_t shortest = *std::min_element(together.begin(), together.end());
+    for (int32_t size = together.size() > 1 ? shortest : 1; size > 1; --size) {
+      if (std::all_of(together.begin(), together.end(), [=](int32_t n) { return n % size == 0; }))
+        return size;
+    }
+    return 0;
+  }
+};
+
+// What strategy.group_order says: "0,2|1,3" has two hosts; a word, or nothing: by rank.
+Order OrderOf(const RunSpec& spec) {
+  Order order;
+  const std::string& text = spec.strategy().group_order();
+  for (const absl::string_view host : absl::StrSplit(text, '|')) {
+    int32_t& together = order.together.emplace_back(0);
+    for (const absl::string_view word : absl::StrSplit(host, ',')) {
+      int32_t rank = 0;
+      if (!absl::SimpleAtoi(word, &rank)) continue;
+      order.ranks.push_back(rank);
+      ++together;
+    }
+  }
+  if (!order.ranks.empty()) return order;
+  order.together = {spec.training().workers()};
+  for (int32_t rank = 0; rank < spec.training().workers(); ++rank) order.ranks.push_back(rank);
+  return order;
+}
+
 // Groups of `size` ranks: a ring inside each over blocks of ranks / size chunks, then a ring across
 // the groups over the chunks of the block that the first half has left, then the second half
 // inside.
@@ -114,9 +157,9 @@ Payload DoubleBinaryTreePayload(int64_t count, int32_t ranks, int32_t rank) {
   return {elements, elements, 0};
 }
 
-// `group_size`: of "hierarchical"; 0: the usual one.
+// Of the worker at place `rank`. `group_size`: of "hierarchical"; 0: the usual one.
 absl::StatusOr<Payload> CollectivePayload(const std::string& collective, int64_t count,
-                                          int32_t ranks, int32_t rank, int32_t group_size = 0) {
+                                          int32_t ranks, int32_t rank, int32_t group_size) {
   const auto chunk = [&](int64_t index) { return PartCount(count, ranks, index); };
   if (collective == "ring") {
     return Payload{2 * count - chunk(rank + 1) - chunk(rank + 2),
@@ -202,8 +245,10 @@ absl::StatusOr<Payload> CollectiveBytes(const RunSpec& spec, const Sum& sum, con
   const int32_t ranks = spec.training().workers();
   const std::string collective(ResolveCollective(
       sum.collective, {spec.transport().name(), ranks, data.count * data.element_bytes}));
-  RM_ASSIGN_OR_RETURN(Payload payload,
-                      CollectivePayload(collective, data.count, ranks, rank, sum.group_size));
+  const Order order = OrderOf(spec);
+  const int32_t group_size = sum.group_size > 0 ? sum.group_size : order.SizeByHosts();
+  RM_ASSIGN_OR_RETURN(Payload payload, CollectivePayload(collective, data.count, ranks,
+                                                         order.PlaceOf(rank), group_size));
   payload.up *= data.element_bytes;
   payload.down *= data.element_bytes;
   return payload;
@@ -288,12 +333,23 @@ absl::StatusOr<Payload> ServerPayload(const RunSpec& spec, const Servers& server
 // A bucket of floats, summed once over all workers.
 absl::StatusOr<Payload> FloatsPayload(const RunSpec& spec, const std::string& collective,
                                       int64_t count, int32_t rank) {
+  if (spec.training().workers() == 1) return Payload{};
+  return CollectiveBytes(spec, {collective}, {count, kFloatBytes}, rank);
+}
+
+// A bucket that goes around the ring in two halves, of which worker/r has chunk r + 1 in between,
+// wherever it stands.
+Payload HalvesPayload(const RunSpec& spec, int64_t count, int32_t rank) {
   const int32_t ranks = spec.training().workers();
   if (ranks == 1) return Payload{};
-  const std::string resolved(
-      ResolveCollective(collective, {spec.transport().name(), ranks, count * kFloatBytes}));
-  RM_ASSIGN_OR_RETURN(const Payload payload, CollectivePayload(resolved, count, ranks, rank));
-  return Payload{payload.up * kFloatBytes, payload.down * kFloatBytes, 0};
+  const Order order = OrderOf(spec);
+  // What the worker so many places on has.
+  const auto chunk_of = [&](int32_t places_on) {
+    const int32_t place = (order.PlaceOf(rank) + places_on + ranks) % ranks;
+    return PartCount(count, ranks, order.ranks[place] + 1);
+  };
+  return {kFloatBytes * (2 * count - chunk_of(0) - chunk_of(1)),
+          kFloatBytes * (2 * count - chunk_of(-1) - chunk_of(0)), 0};
 }
 
 // A bucket's bytes in one exchange and the exchanges that there are in `steps` steps; or its bytes
@@ -318,7 +374,7 @@ absl::StatusOr<Exchanges> ExchangesOf(const RunSpec& spec, const ParamLayout& la
     RM_ASSIGN_OR_RETURN(all.payload, SumPayload(spec, layout, {strategy.delayed().collective()},
                                                 bucket, rank, steps));
   } else if (strategy.has_sharded_optimizer()) {
-    RM_ASSIGN_OR_RETURN(all.payload, FloatsPayload(spec, "ring", bucket.count, rank));
+    all.payload = HalvesPayload(spec, bucket.count, rank);
   } else if (strategy.has_parameter_server()) {
     const ParameterServerSpec& server = strategy.parameter_server();
     const Servers servers = {server.servers(), server.placement() == ParameterServerSpec::COLOCATED,

@@ -31,7 +31,8 @@ struct EncodedSums {
 // drain brings left out, in closed form: written from the definitions in docs/DESIGN.md and not
 // from the code it is held against (no schedule, no codec, no placement is asked; only which
 // collective "auto" stands for). In each step, unless it says otherwise:
-//   all_reduce, summed over buckets of S bytes:
+//   all_reduce, summed over buckets of S bytes, where r is the worker's place in
+//   strategy.group_order:
 //     ring: up 2S - chunk(r+1) - chunk(r+2), down 2S - chunk(r) - chunk(r+1)
 //     direct: S - chunk(r) + (N-1) chunk(r) both ways
 //     reduce_broadcast: S both ways, (N-1)S for rank 0
@@ -40,7 +41,11 @@ struct EncodedSums {
 //     auto: that of the collective chosen for the bucket
 //     a codec that is summed in rounds: the collective of what each round sums
 //     payloads that cannot be summed: the encoded bucket to and from each of the N-1 others
-//   delayed: as all_reduce; sharded_optimizer: the ring's, half of them weights
+//     hierarchical, without a size of its own and with hosts in the order: with groups of the
+//     largest size that divides the neighbours of every host (FormedSpec of
+//     experiments/program/run/hosts/record_hosts.h makes such an order)
+//   delayed: as all_reduce; sharded_optimizer: the ring's, half of them weights, and worker/r has
+//     chunk r+1 in any order
 //   parameter_server: up the encoded parts, down 4 bytes an element or, with a down_codec, the
 //     encoded parts, of all servers that do not live beside the worker
 //   local_sgd: an all-reduce of the floats in each synchronous step, and after every H-th of the

@@ -10,6 +10,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
 #include "common/scheme/registry.h"
+#include "experiments/program/run/hosts/record_hosts.h"
 #include "experiments/program/run/placement.h"
 #include "experiments/program/run/run_needs.h"
 #include "experiments/proof/verify/payload_formula.h"
@@ -130,6 +131,20 @@ absl::Status CheckDealtBatches(const RunRecord& record, const std::string& first
   return absl::OkStatus();
 }
 
+// What the wires carried is all of the payload.
+absl::Status CheckWires(const RunRecord& record, const WorkerReport& worker) {
+  int64_t up = 0, down = 0;
+  for (const WireTraffic& wire : worker.wires()) {
+    up += wire.payload_bytes_up();
+    down += wire.payload_bytes_down();
+  }
+  if (up == worker.payload_bytes_up() && down == worker.payload_bytes_down())
+    return absl::OkStatus();
+  return Failed(absl::StrCat(WhoIs(record, worker), " metered ", up, " bytes up and ", down,
+                             " down over its wires, ", worker.payload_bytes_up(), " and ",
+                             worker.payload_bytes_down(), " in all"));
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> CheckSameWeights(absl::Span<const RunRecord> records) {
@@ -178,6 +193,7 @@ absl::StatusOr<std::string> CheckPayload(absl::Span<const RunRecord> records) {
   for (const RunRecord& record : records) {
     RM_ASSIGN_OR_RETURN(const auto workers, WorkersOf(record));
     RM_ASSIGN_OR_RETURN(const ParamLayout layout, LayoutOf(record.spec()));
+    const RunSpec formed = FormedSpec(record);
     std::vector<EncodedSums> sums;
     for (const WorkerReport* worker : workers) {
       sums.push_back({worker->encoded_bytes_up(), worker->index_bytes_up(),
@@ -186,7 +202,7 @@ absl::StatusOr<std::string> CheckPayload(absl::Span<const RunRecord> records) {
     for (const WorkerReport* worker : workers) {
       const int64_t steps = worker->step_loss_size();
       RM_ASSIGN_OR_RETURN(const Payload formula,
-                          ExpectedPayload(record.spec(), layout, worker->rank(), steps, sums));
+                          ExpectedPayload(formed, layout, worker->rank(), steps, sums));
       const struct {
         const char* name;
         int64_t metered, expected;
@@ -199,6 +215,7 @@ absl::StatusOr<std::string> CheckPayload(absl::Span<const RunRecord> records) {
                                    figure.name, " in ", steps, " steps, the formula says ",
                                    figure.expected));
       }
+      RM_RETURN_IF_ERROR(CheckWires(record, *worker));
       bytes += worker->payload_bytes_up() + worker->payload_bytes_down();
     }
   }

@@ -14,8 +14,10 @@
 #include "common/collective/choice.h"
 #include "common/collective/gossip.h"
 #include "common/collective/halves.h"
+#include "common/collective/owned_chunks.h"
 #include "common/collective/schedule.h"
 #include "common/config/describe.h"
+#include "common/scheme/group_order.h"
 #include "common/scheme/registry.h"
 #include "proto/run_spec.pb.h"
 
@@ -24,11 +26,19 @@ namespace {
 
 using PlansOfRanks = std::shared_ptr<const std::vector<Plan>>;
 
+// The workers by place. Of ranks that are alike, of which one is played for all, any order will do.
+std::vector<int32_t> OrderOf(const RunSpec& spec, bool merged) {
+  return RanksByPlace(merged ? kOrderByRanks : absl::string_view(spec.strategy().group_order()),
+                      TraitsOf(spec).workers);
+}
+
 bool IsApart(const RunSpec& spec) { return GoesOn(spec) && TraitsOf(spec).gossip.has_value(); }
 
 // The schedules of one bucket's exchanges, one after the other and again; a null one gathers.
-absl::StatusOr<std::vector<std::unique_ptr<Schedule>>> SchedulesOf(const RunSpec& spec, bool summed,
-                                                                   const CollectiveSize& size) {
+// `order`: ranks by place.
+absl::StatusOr<std::vector<std::unique_ptr<Schedule>>> SchedulesOf(
+    const RunSpec& spec, const std::vector<int32_t>& order, bool summed,
+    const CollectiveSize& size) {
   const SchemeTraits traits = TraitsOf(spec);
   std::vector<std::unique_ptr<Schedule>> schedules;
   if (traits.gossip.has_value()) {
@@ -42,7 +52,7 @@ absl::StatusOr<std::vector<std::unique_ptr<Schedule>>> SchedulesOf(const RunSpec
     return schedules;
   }
   if (traits.updated != nullptr) {
-    schedules.push_back(CreateRingReduceScatter());
+    schedules.push_back(WithChunksByRank(CreateRingReduceScatter(), order));
     return schedules;
   }
   RM_ASSIGN_OR_RETURN(auto schedule, CreateSchedule(traits.collective, size));
@@ -59,10 +69,11 @@ struct Sum {
   bool merged = false;
 };
 
-Plan PlanOfRank(const Sum& sum, int32_t rank) {
+// Of a place in the group; peers are places.
+Plan PlanOfPlace(const Sum& sum, int32_t place) {
   if (sum.workers == 1) return {};
-  if (sum.schedule == nullptr) return MakeGatherPlan(rank, sum.workers);
-  return MakePlan(*sum.schedule, {rank, sum.workers, sum.count, sum.element_bytes});
+  if (sum.schedule == nullptr) return MakeGatherPlan(place, sum.workers);
+  return MakePlan(*sum.schedule, {place, sum.workers, sum.count, sum.element_bytes});
 }
 
 // Whether `own` is what `first` is, with peers that are so many ranks on.
@@ -77,14 +88,18 @@ bool IsShifted(const Plan& first, const Plan& own, int32_t ranks_on, int32_t ran
                     });
 }
 
-absl::StatusOr<PlansOfRanks> PlansOf(const Sum& sum) {
-  std::vector<Plan> of_ranks;
-  for (int32_t rank = 0; rank < (sum.merged ? 1 : sum.workers); ++rank)
-    of_ranks.push_back(PlanOfRank(sum, rank));
+// By rank, with peers that are ranks. `order`: ranks by place.
+absl::StatusOr<PlansOfRanks> PlansOf(const Sum& sum, const std::vector<int32_t>& order) {
+  std::vector<Plan> of_ranks(sum.merged ? 1 : sum.workers);
+  for (int32_t place = 0; place < static_cast<int32_t>(of_ranks.size()); ++place) {
+    Plan& plan = of_ranks[order[place]];
+    plan = PlanOfPlace(sum, place);
+    for (PlanOp& op : plan.ops) op.peer = order[op.peer];
+  }
   // Schedules that are not alike differ between neighbours.
   for (const int32_t rank : {1, sum.workers / 2, sum.workers - 1}) {
     if (!sum.merged || rank >= sum.workers ||
-        IsShifted(of_ranks[0], PlanOfRank(sum, rank), rank, sum.workers))
+        IsShifted(of_ranks[0], PlanOfPlace(sum, rank), rank, sum.workers))
       continue;
     return absl::UnimplementedError(absl::StrCat(
         "merged ranks: worker/", rank, " has another part in \"",
@@ -98,7 +113,7 @@ absl::StatusOr<PlansOfRanks> PlansOf(const Sum& sum) {
 class KnownPlans {
  public:
   KnownPlans(const RunSpec& spec, bool merged)
-      : spec_(spec), traits_(TraitsOf(spec)), merged_(merged) {}
+      : spec_(spec), traits_(TraitsOf(spec)), order_(OrderOf(spec, merged)), merged_(merged) {}
 
   // Of elements of so many bytes; 0: it is gathered.
   absl::StatusOr<AllReducePlan::Round> Find(int64_t bytes, int64_t element_bytes) {
@@ -112,11 +127,12 @@ class KnownPlans {
     if (plans.empty()) {
       const CollectiveSize size = {spec_.transport().name(), traits_.workers, bytes,
                                    traits_.group_size};
-      RM_ASSIGN_OR_RETURN(const auto schedules, SchedulesOf(spec_, summed, size));
+      RM_ASSIGN_OR_RETURN(const auto schedules, SchedulesOf(spec_, order_, summed, size));
       for (const auto& schedule : schedules) {
-        RM_ASSIGN_OR_RETURN(plans.emplace_back(),
-                            PlansOf({schedule.get(), traits_.workers, Copies() * elements,
-                                     element_bytes, merged_}));
+        RM_ASSIGN_OR_RETURN(
+            plans.emplace_back(),
+            PlansOf({schedule.get(), traits_.workers, Copies() * elements, element_bytes, merged_},
+                    order_));
       }
     }
     AllReducePlan::Round round;
@@ -128,8 +144,10 @@ class KnownPlans {
     if (traits_.updated == nullptr) return round;
     PlansOfRanks& gathers = known_gathers_[elements];
     if (gathers == nullptr) {
-      RM_ASSIGN_OR_RETURN(gathers, PlansOf({CreateRingAllGather().get(), traits_.workers, elements,
-                                            element_bytes, merged_}));
+      const auto half = WithChunksByRank(CreateRingAllGather(), order_);
+      RM_ASSIGN_OR_RETURN(
+          gathers,
+          PlansOf({half.get(), traits_.workers, elements, element_bytes, merged_}, order_));
     }
     round.gathers = gathers;
     return round;
@@ -149,16 +167,18 @@ class KnownPlans {
       constexpr int64_t kFloatBytes = sizeof(float);
       RM_ASSIGN_OR_RETURN(
           const auto schedule,
-          CreateSchedule(AverageCollective(traits_),
-                         {spec_.transport().name(), traits_.workers, elements * kFloatBytes}));
+          CreateSchedule(AverageCollective(traits_), {spec_.transport().name(), traits_.workers,
+                                                      elements * kFloatBytes, traits_.group_size}));
       RM_ASSIGN_OR_RETURN(
-          averages, PlansOf({schedule.get(), traits_.workers, elements, kFloatBytes, merged_}));
+          averages,
+          PlansOf({schedule.get(), traits_.workers, elements, kFloatBytes, merged_}, order_));
     }
     return averages;
   }
 
   const RunSpec& spec_;
   const SchemeTraits traits_;
+  const std::vector<int32_t> order_;  // ranks by place
   const bool merged_;
   std::map<int64_t, std::vector<PlansOfRanks>> known_;  // by elements; 0: of a gather
   std::map<int64_t, PlansOfRanks> known_gathers_;       // of updated weights, by elements

@@ -75,6 +75,15 @@ std::set<std::string> LinkTexts(const std::vector<PredictedArm>& arms) {
   return texts;
 }
 
+// The order that was found, and what it saves.
+std::string OrderText(const PredictedArm& arm) {
+  const PredictedOrder& order = *arm.order;
+  const std::string how = order.is_best ? "the best of all orders" : "no change of it is better";
+  return absl::StrFormat("%s: %.2f ms, %.2f in the order of ranks, with %s (%s; %d looked at)",
+                         arm.arm, arm.prediction.step_ms(), order.ranks_step_ms, order.flag, how,
+                         order.looked_at);
+}
+
 }  // namespace
 
 std::optional<double> ResidualOf(const PredictedArm& arm) {
@@ -96,6 +105,10 @@ std::string PredictionTable(const std::vector<PredictedArm>& arms,
       failed.push_back(absl::StrCat(arm.arm, " failed: ", arm.status));
   }
   std::string text = TextOf(rows, 2);
+  std::string orders;
+  for (const PredictedArm& arm : arms)
+    if (arm.order.has_value()) absl::StrAppend(&orders, OrderText(arm), "\n");
+  if (!orders.empty()) absl::StrAppend(&text, "\n", orders);
   if (!doubts.empty()) absl::StrAppend(&text, "\ndoubtful: ", absl::StrJoin(doubts, "\n  "), "\n");
   absl::StrAppend(&text,
                   "\ncommunication: a step's exchange by itself; exposed: what of it, or of a "
@@ -133,6 +146,12 @@ std::string PredictionJson(const std::vector<PredictedArm>& arms,
     row["status"] = arm.status.empty() ? Json() : Json(arm.status);
     row["measured_step_ms"] = arm.measured_step_ms ? Json(*arm.measured_step_ms) : Json();
     row["residual"] = residual ? Json(*residual) : Json();
+    if (arm.order.has_value()) {
+      row["order"] = {{"flag", arm.order->flag},
+                      {"ranks_step_ms", arm.order->ranks_step_ms},
+                      {"looked_at", arm.order->looked_at},
+                      {"is_best", arm.order->is_best}};
+    }
     rows.push_back(std::move(row));
   }
   Json texts = Json::Array();

@@ -1,6 +1,7 @@
 #ifndef RINGMASTER_EXPERIMENTS_STUDY_PREDICT_PREDICTION_TABLE_H_
 #define RINGMASTER_EXPERIMENTS_STUDY_PREDICT_PREDICTION_TABLE_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,11 +13,20 @@ namespace ringmaster {
 // Residuals beyond this share are pointed out.
 inline constexpr double kResidualNoted = 0.2;
 
+// The order of ranks that was looked for, of an arm whose workers sum by a collective.
+struct PredictedOrder {
+  std::string flag;          // "--set strategy.group_order=0,2,1,3"
+  double ranks_step_ms = 0;  // in the order of ranks
+  int64_t looked_at = 0;     // orders
+  bool is_best = false;      // of all orders; else none of those near it is better
+};
+
 // What was said of an arm, and what it did.
 struct PredictedArm {
   std::string arm;
   std::string transport;  // what the spec says
   Prediction prediction;
+  std::optional<PredictedOrder> order;     // that the prediction is of; absent: nobody looked
   std::string status;                      // of the measured run; empty: it was not measured
   std::optional<double> measured_step_ms;  // median; absent where there is no good run
 };

@@ -363,8 +363,8 @@ std::vector<std::string> Limits(const Comparisons& comparisons) {
   Texts texts;
   const auto runs = FinishedRuns(comparisons);
   if (!comparisons.failed.empty()) {
-    texts.push_back(absl::StrCat(Runs(comparisons.failed.size()),
-                                 " failed. They have a status and no figures, and the others are "
+    texts.push_back(absl::StrCat(FailuresText(comparisons.failed),
+                                 ". They have a status and no figures, and the others are "
                                  "not averaged with them."));
   }
   if (runs.empty()) {

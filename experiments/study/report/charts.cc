@@ -130,6 +130,7 @@ constexpr ArmColor kColors[] = {
     {"recursive-doubling", "#8d6e63"},
     {"all-reduce-auto", "#7e57c2"},
     {"all-reduce-mpi", "#c2863a"},
+    {"all-reduce-mpich", "#8d6e4a"},
     {"all-reduce-gloo", "#a1887f"},
     {"ring-fp16", "#7fb3ee"},
     {"ring-topk", "#1f5fa8"},

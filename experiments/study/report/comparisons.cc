@@ -91,19 +91,44 @@ size_t PlaceIn(const RunRecord& record, int machine,
   return place->second;
 }
 
+std::string SweepTrial(const SweepMembership& sweep) {
+  return absl::StrCat(sweep.sweep(), "\n", sweep.cell(), "\n", sweep.trial());
+}
+
+// Trials of sweeps that were finished.
+std::set<std::string> FinishedTrials(const std::vector<RunRecord>& records) {
+  std::set<std::string> trials;
+  for (const RunRecord& record : records) {
+    if (record.has_sweep() && record.status() == "ok") trials.insert(SweepTrial(record.sweep()));
+  }
+  return trials;
+}
+
 std::vector<CellGroup> GroupCells(const std::vector<RunRecord>& records, Comparisons* result) {
   std::vector<CellGroup> groups;
   std::map<std::string, std::map<std::string, size_t>> places;  // by spec, by inputs
   std::vector<const Machine*> machines;
   for (const RunRecord& record : records) machines.push_back(&record.machine());
   const std::vector<int> numbers = MachineNumbers(machines);
+  const std::set<std::string> finished = FinishedTrials(records);
+  std::set<std::pair<size_t, std::string>> counted;  // trials, by place
   for (size_t i = 0; i < records.size(); ++i) {
     const RunRecord& record = records[i];
     if (record.spec().has_evaluation()) {
       ++result->evaluations;
       continue;
     }
-    ReportCell& cell = groups[PlaceIn(record, numbers[i], &places, &groups)].cell;
+    if (record.stopped() && record.has_sweep() && finished.count(SweepTrial(record.sweep())) > 0)
+      continue;
+    const size_t place = PlaceIn(record, numbers[i], &places, &groups);
+    ReportCell& cell = groups[place].cell;
+    // Two programs may have made it, each for a store of its own. The first one counts, or a trial
+    // would weigh more than the others.
+    if (record.status() == "ok" && record.has_sweep() &&
+        !counted.emplace(place, SweepTrial(record.sweep())).second) {
+      ++result->repeated;
+      continue;
+    }
     if (record.status() != "ok") {
       cell.failed.push_back(&record);
       result->failed.push_back(&record);
@@ -319,6 +344,28 @@ std::string TunedText(const ReportCell& cell) {
         absl::StrAppend(out, ShortFieldName(tuned.field()), "=", tuned.value(),
                         tuned.at_edge() ? " (tuned, at its grid's edge)" : " (tuned)");
       });
+}
+
+size_t StoppedAmong(const std::vector<const RunRecord*>& failed) {
+  return std::count_if(failed.begin(), failed.end(),
+                       [](const RunRecord* record) { return record->stopped(); });
+}
+
+std::string FailedCounts(const std::vector<const RunRecord*>& failed) {
+  const size_t stopped = StoppedAmong(failed), by_themselves = failed.size() - stopped;
+  std::vector<std::string> counts;
+  if (by_themselves > 0) counts.push_back(absl::StrCat(by_themselves, " failed"));
+  if (stopped > 0) counts.push_back(absl::StrCat(stopped, " stopped"));
+  return absl::StrJoin(counts, ", ");
+}
+
+std::string FailuresText(const std::vector<const RunRecord*>& failed) {
+  const size_t stopped = StoppedAmong(failed), by_themselves = failed.size() - stopped;
+  const auto runs = [](size_t count) { return absl::StrCat(count, count == 1 ? " run" : " runs"); };
+  const char* const were = stopped == 1 ? " was stopped" : " were stopped";
+  if (stopped == 0) return runs(by_themselves) + " failed";
+  if (by_themselves == 0) return runs(stopped) + were;
+  return absl::StrCat(runs(by_themselves), " failed, ", stopped, were);
 }
 
 Comparisons GroupRecords(const std::vector<RunRecord>& records) {

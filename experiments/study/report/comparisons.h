@@ -26,7 +26,7 @@ struct ReportCell {
   std::string arm_name;  // its name alone
   RunSpec spec;          // of the first run, without the seed
   std::vector<Trial> trials;
-  std::vector<const RunRecord*> failed;
+  std::vector<const RunRecord*> failed;  // or stopped
 };
 
 // Cells that may stand side by side: they differ in strategy and codec alone
@@ -50,13 +50,25 @@ struct Comparisons {
   // paths of the fields that are not the same in all comparisons
   std::vector<std::string> differing;
   std::vector<std::string> arms;  // labels of all cells, each once, by the order of arms
+  // Failed or stopped; but not what a sweep has made again since, and well.
   std::vector<const RunRecord*> failed;
+  int repeated = 0;  // runs of trials of a sweep that another run has made: only the first counts
   int evaluations = 0;  // records of runs that only evaluate: no part of any comparison
 };
 
 // "learning_rate=0.08 (tuned)", of all fields of which the cell has its best value; of one at the
 // edge of its grid it says so. Empty: nothing was tuned. Pure.
 std::string TunedText(const ReportCell& cell);
+
+// Those of `failed` that were stopped (RunRecord.stopped). Pure.
+size_t StoppedAmong(const std::vector<const RunRecord*>& failed);
+
+// "1 failed", "2 stopped", "1 failed, 2 stopped"; empty: there are none. Pure.
+std::string FailedCounts(const std::vector<const RunRecord*>& failed);
+
+// "1 run failed", "2 runs were stopped", "1 run failed, 2 were stopped". REQUIRES: there are some.
+// Pure.
+std::string FailuresText(const std::vector<const RunRecord*>& failed);
 
 // Groups `records`. Pure, thread-safe.
 Comparisons GroupRecords(const std::vector<RunRecord>& records);

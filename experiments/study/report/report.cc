@@ -176,14 +176,17 @@ std::string SummaryText(const Comparisons& comparisons) {
     }
   }
   std::string text = Counted(runs, "finished run", "finished runs");
-  if (!comparisons.failed.empty())
-    absl::StrAppend(&text, ", ", comparisons.failed.size(), " failed");
+  if (!comparisons.failed.empty()) absl::StrAppend(&text, ", ", FailedCounts(comparisons.failed));
   absl::StrAppend(&text, " of ", Counted(comparisons.arms.size(), "arm", "arms"), " in ",
                   Counted(comparisons.all.size(), "comparison", "comparisons"));
   if (comparisons.evaluations > 0) {
     absl::StrAppend(&text, "; ",
                     Counted(comparisons.evaluations, "evaluation is", "evaluations are"),
                     " left out");
+  }
+  if (comparisons.repeated > 0) {
+    absl::StrAppend(&text, "; ", Counted(comparisons.repeated, "run", "runs"),
+                    " of trials that had been made before left out");
   }
   if (runs == 0) return absl::StrCat(text, ".");
   absl::StrAppend(
@@ -284,9 +287,9 @@ std::string FirstDoubt(const Comparisons& comparisons) {
                                     doubts.size() == 1 ? " doubtful figure is" : " doubts are",
                                     " named below.");
   if (const std::string text = DisturbanceText(comparisons); !text.empty()) return text + more;
-  if (const size_t failed = comparisons.failed.size(); failed > 0) {
-    return absl::StrCat(failed, failed == 1 ? " run" : " runs",
-                        " failed; figures are of the others alone.", more);
+  if (!comparisons.failed.empty()) {
+    return absl::StrCat(FailuresText(comparisons.failed), "; figures are of the others alone.",
+                        more);
   }
   if (!doubts.empty()) return absl::StrCat(doubts.front(), doubts.size() > 1 ? more : "");
   const size_t pairs = FewestPairs(comparisons);

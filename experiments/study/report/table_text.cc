@@ -85,6 +85,7 @@ std::string CsvText(const Comparisons& comparisons) {
     for (const char* suffix : {"", "_low", "_high"})
       heads.push_back(absl::StrCat(figure->report->id, suffix));
   }
+  heads.push_back("stopped");
   std::string text = absl::StrCat(absl::StrJoin(heads, ","), "\r\n");
   for (const Comparison& comparison : comparisons.all) {
     for (const ReportCell& cell : comparison.cells) {
@@ -106,6 +107,7 @@ std::string CsvText(const Comparisons& comparisons) {
         for (const double number : {value->median, value->low, value->high})
           cells.push_back(absl::StrFormat("%.9g", number));
       }
+      cells.push_back(absl::StrCat(StoppedAmong(cell.failed)));
       absl::StrAppend(&text, absl::StrJoin(cells, ","), "\r\n");
     }
   }

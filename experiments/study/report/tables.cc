@@ -93,7 +93,7 @@ ReportTable FiguresTable(const Comparison& comparison) {
     const std::string transport = cell.trials.empty() ? cell.spec.transport().name()
                                                       : cell.trials.front().summary.transport();
     const std::string failed =
-        cell.failed.empty() ? "" : absl::StrCat(", ", cell.failed.size(), " failed");
+        cell.failed.empty() ? "" : absl::StrCat(", ", FailedCounts(cell.failed));
     row.cells = {Text(cell.arm)};
     for (const Figure* figure : ReportFigures()) row.cells.push_back({"", FigureOf(cell, *figure)});
     for (TableCell& set_up : std::vector<TableCell>{
@@ -295,7 +295,8 @@ ReportTable FailedTable(const Comparisons& comparisons) {
   table.columns = {TextColumn("run", "run"),
                    TextColumn("arm", "arm"),
                    TextColumn("settings", "comparison"),
-                   {"status", "status", "", 0, false, true}};
+                   {"status", "status", "", 0, false, true},
+                   TextColumn("end", "end")};
   for (const Comparison& comparison : comparisons.all) {
     for (const ReportCell& cell : comparison.cells) {
       for (const RunRecord* record : cell.failed) {
@@ -303,7 +304,7 @@ ReportTable FailedTable(const Comparisons& comparisons) {
         row.arm = cell.arm;
         row.comparison = comparison.number;
         row.cells = {Text(record->run_id()), Text(cell.arm), Text(comparison.label),
-                     Text(record->status())};
+                     Text(record->status()), Text(record->stopped() ? "stopped" : "failed")};
         table.rows.push_back(std::move(row));
       }
     }

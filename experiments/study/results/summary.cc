@@ -1,10 +1,18 @@
 #include "experiments/study/results/summary.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "common/config/describe.h"
 #include "common/scheme/registry.h"
 #include "common/trace/trace.h"
@@ -175,6 +183,22 @@ const RunSummary* FindBase(const std::vector<RunSummary>& summaries, const char*
   return nullptr;
 }
 
+// The transports that carried a run's messages: what all its processes report together, each once,
+// in alphabetical order, "shm+tcp". Empty: no process has reported.
+std::string TransportsOf(const RunRecord& record) {
+  std::set<std::string> names;
+  for (const ProcessReport& process : record.reports()) {
+    for (const absl::string_view name : absl::StrSplit(process.transport(), '+', absl::SkipEmpty()))
+      names.emplace(name);
+  }
+  return absl::StrJoin(names, "+");
+}
+
+std::string BytesText(double bytes) {
+  return bytes < 1e6 ? absl::StrFormat("%.4g kB", bytes / 1e3)
+                     : absl::StrFormat("%.4g MB", bytes / 1e6);
+}
+
 }  // namespace
 
 double PhaseMs(const RunSummary& summary, const char* name) {
@@ -205,8 +229,8 @@ RunSummary Summarize(const RunRecord& record) {
   summary.set_servers(TraitsOf(spec).servers);
   summary.set_work(std::string(WorkName(TraitsOf(spec).work)));
   // What ran, once anything has: "auto" names none.
-  const bool has_run = record.reports_size() > 0 && !record.reports(0).transport().empty();
-  summary.set_transport(has_run ? record.reports(0).transport() : spec.transport().name());
+  const std::string transports = TransportsOf(record);
+  summary.set_transport(transports.empty() ? spec.transport().name() : transports);
   summary.set_status(record.status());
   summary.set_steps(spec.training().steps());
   summary.set_global_batch(GlobalBatch(spec));
@@ -263,6 +287,34 @@ void AddComparative(std::vector<RunSummary>* summaries) {
                               PhaseMs(summary, PhaseName(Phase::kGate)) -
                               (PhaseMs(summary, update) - PhaseMs(*solo, update)));
   }
+}
+
+std::string WiresText(const RunRecord& record) {
+  struct Bytes {
+    double up = 0;
+    double down = 0;
+  };
+  std::map<std::string, Bytes> by_wire;
+  double worker_steps = 0;
+  for (const ProcessReport& process : record.reports()) {
+    for (const WorkerReport& worker : process.workers()) {
+      worker_steps += worker.step_ms_size();
+      for (const WireTraffic& wire : worker.wires()) {
+        Bytes& bytes = by_wire[wire.wire()];
+        bytes.up += static_cast<double>(wire.payload_bytes_up());
+        bytes.down += static_cast<double>(wire.payload_bytes_down());
+      }
+    }
+  }
+  const std::set<int32_t> hosts(record.hosts().begin(), record.hosts().end());
+  if (by_wire.empty() || (by_wire.size() < 2 && hosts.size() < 2) || worker_steps == 0) return "";
+  std::vector<std::string> up, down;
+  for (const auto& [wire, bytes] : by_wire) {
+    up.push_back(absl::StrCat(wire, " ", BytesText(bytes.up / worker_steps)));
+    down.push_back(absl::StrCat(wire, " ", BytesText(bytes.down / worker_steps)));
+  }
+  return absl::StrCat("wires: ", record.spec().name(), ": ", absl::StrJoin(up, ", "),
+                      " a step up, ", absl::StrJoin(down, ", "), " down");
 }
 
 }  // namespace ringmaster

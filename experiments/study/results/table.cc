@@ -198,7 +198,7 @@ Rows MakeRows(const std::vector<RunSummary>& summaries, const std::vector<Group>
     } else if (summary.transport() != usual) {
       absl::StrAppend(&arm, " *");
       rows.notes.push_back(absl::StrCat("* ", summary.arm(), ": other wire (", summary.transport(),
-                                        "; the others ", usual, ")"));
+                                        ", not ", usual, ")"));
     }
     if (summary.ranks_differ()) absl::StrAppend(&arm, " ~");
     rows.width = std::max(rows.width, DisplayWidth(arm));

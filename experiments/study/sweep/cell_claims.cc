@@ -1,15 +1,12 @@
 #include "experiments/study/sweep/cell_claims.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
-#include <fstream>
 #include <optional>
-#include <sstream>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -24,30 +21,15 @@
 #include "common/base/status_macros.h"
 #include "common/base/system_error.h"
 #include "common/formats/json.h"
+#include "common/machine/file_system.h"
 #include "common/machine/host_identity.h"
 #include "common/machine/process_stat.h"
 
 namespace ringmaster {
 namespace {
 
-absl::Status FileError(int error, const std::string& path) {
-  return absl::UnavailableError(
-      absl::StrCat("claim of a sweep's run, file ", path, ": ", ErrorText(error)));
-}
-
 Fd OpenFile(const std::string& path, int flags) {
   return Fd(open(path.c_str(), flags | O_CLOEXEC, 0644));
-}
-
-// Keeps every other program from taking lapsed claims over, and from giving claims up.
-absl::StatusOr<Fd> LockFolder(const std::string& folder) {
-  const std::string path = folder + "/lock";
-  Fd file = OpenFile(path, O_RDWR | O_CREAT);
-  if (!file.valid()) return FileError(errno, path);
-  while (flock(file.get(), LOCK_EX) != 0) {
-    if (errno != EINTR) return FileError(errno, path);
-  }
-  return file;
 }
 
 std::string HostName() {
@@ -66,6 +48,7 @@ std::string OwnText(const CellKey& key) {
   json["process"] = getpid();
   json["boot"] = host.boot_id;
   json["pid_namespace"] = host.pid_namespace;
+  json["nonce"] = ClaimNonce();
   return json.Dump() + "\n";
 }
 
@@ -76,11 +59,8 @@ struct Holder {
   HostIdentity identity;
 };
 
-Holder ReadHolder(const std::string& path) {
-  std::ifstream file(path);
-  std::stringstream text;
-  text << file.rdbuf();
-  const std::optional<Json> json = Json::Parse(text.str());
+Holder HolderIn(const std::string& text) {
+  const std::optional<Json> json = Json::Parse(text);
   Holder holder;
   if (!json.has_value()) return holder;
   const auto string = [&](const char* key) {
@@ -104,25 +84,12 @@ bool IsDead(const Holder& holder) {
   return !process.has_value() || process->has_ended();
 }
 
-// By the clock of the file system; only differences mean anything.
-absl::Duration WrittenAt(const struct stat& info) {
-  return absl::DurationFromTimespec(info.st_mtim);
-}
-
-// Now, by the clock of the file system that holds `lock`.
-absl::StatusOr<absl::Duration> FileSystemNow(const Fd& lock) {
-  struct stat info;
-  if (futimens(lock.get(), nullptr) != 0 || fstat(lock.get(), &info) != 0)
-    return FileError(errno, "lock");
-  return WrittenAt(info);
-}
-
 class FileClaim : public CellClaim {
  public:
-  FileClaim(std::string folder, std::string path, Fd file, absl::Duration renew_every)
-      : folder_(std::move(folder)),
-        path_(std::move(path)),
+  FileClaim(std::string path, Fd file, std::string text, absl::Duration renew_every)
+      : path_(std::move(path)),
         file_(std::move(file)),
+        text_(std::move(text)),
         renewer_([this, renew_every] { Renew(renew_every); }) {}
 
   ~FileClaim() override {
@@ -132,15 +99,16 @@ class FileClaim : public CellClaim {
       changed_.SignalAll();
     }
     renewer_.join();
-    const absl::StatusOr<Fd> lock = LockFolder(folder_);
-    if (IsHeld()) unlink(path_.c_str());
+    if (!IsHeld()) return;
+    // Should this fail it lapses.
+    const auto is_own = [this](const ClaimFile& file) { return file.text == text_; };
+    TakeClaimAway(path_, is_own).status().IgnoreError();
   }
 
+  // Whoever takes a claim over makes a file of its own under the name.
   bool IsHeld() const override {
-    // Whoever takes a claim over makes a file of its own under the name.
-    struct stat own, named;
-    return fstat(file_.get(), &own) == 0 && stat(path_.c_str(), &named) == 0 &&
-           own.st_ino == named.st_ino && own.st_dev == named.st_dev;
+    const absl::StatusOr<std::optional<ClaimFile>> found = LookAtClaim(path_);
+    return found.ok() && found->has_value() && (*found)->text == text_;
   }
 
  private:
@@ -152,39 +120,35 @@ class FileClaim : public CellClaim {
     }
   }
 
-  const std::string folder_;
   const std::string path_;
   const Fd file_;
+  const std::string text_;
   absl::Mutex mutex_;
   MonotonicCondVar changed_;
   bool over_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread renewer_;  // last: it uses all of the above
 };
 
-// Whether there is a claim at `path` that somebody may still be at work on; removes a lapsed one.
-absl::StatusOr<bool> IsTaken(const std::string& folder, const std::string& path,
-                             absl::Duration lapses_after, std::string* holder) {
-  RM_ASSIGN_OR_RETURN(const Fd lock, LockFolder(folder));
-  struct stat info;
-  if (stat(path.c_str(), &info) != 0) {
-    if (errno == ENOENT) return false;
-    return FileError(errno, path);
-  }
-  RM_ASSIGN_OR_RETURN(const absl::Duration now, FileSystemNow(lock));
-  const Holder found = ReadHolder(path);
-  if (now - WrittenAt(info) <= lapses_after && !IsDead(found)) {
-    *holder = found.process == 0 ? "another program"
-                                 : absl::StrCat("process ", found.process, " on host ", found.host);
-    return true;
-  }
-  if (unlink(path.c_str()) != 0 && errno != ENOENT) return FileError(errno, path);
-  return false;
+// Now, by the clock that gives the files in `folder` their times.
+absl::StatusOr<absl::Duration> FileSystemNow(const std::string& folder) {
+  const std::string path = folder + "/clock";
+  const Fd file = OpenFile(path, O_WRONLY | O_CREAT);
+  if (!file.valid() || futimens(file.get(), nullptr) != 0) return ClaimFileError(errno, path);
+  return LastChange(path);
 }
 
 }  // namespace
 
+ClaimLease LeaseOn(const std::string& network_file_system) {
+  ClaimLease lease;
+  if (network_file_system.empty()) return lease;
+  lease.missed_renewals = 12;
+  lease.files_tell_ages = false;
+  return lease;
+}
+
 absl::StatusOr<std::unique_ptr<CellClaims>> CellClaims::Open(const std::string& store,
-                                                             absl::Duration renew_every) {
+                                                             const ClaimLease& lease) {
   const std::string folder = store + "/claims";
   std::error_code error;
   std::filesystem::create_directories(folder, error);
@@ -192,35 +156,67 @@ absl::StatusOr<std::unique_ptr<CellClaims>> CellClaims::Open(const std::string& 
     return absl::InvalidArgumentError(absl::StrCat(
         "folder of claims ", folder, ": cannot be created (", ErrorText(error.value()), ")"));
   }
-  return std::unique_ptr<CellClaims>(new CellClaims(folder, renew_every));
+  return std::unique_ptr<CellClaims>(new CellClaims(folder, lease));
 }
 
-absl::StatusOr<std::unique_ptr<CellClaim>> CellClaims::Claim(const CellKey& key,
-                                                             std::string* holder) {
+absl::StatusOr<bool> CellClaims::HasLapsed(const Seen& seen) const {
+  if (MonotonicNow() - seen.since > lease_.lapses_after()) return true;
+  if (!lease_.files_tell_ages) return false;
+  RM_ASSIGN_OR_RETURN(const absl::Duration now, FileSystemNow(folder_));
+  return now - seen.file.touched > lease_.lapses_after();
+}
+
+absl::StatusOr<bool> CellClaims::IsTaken(const std::string& path, ClaimAttempt* attempt) {
+  RM_ASSIGN_OR_RETURN(const std::optional<ClaimFile> state, LookAtClaim(path));
+  if (!state.has_value()) return false;
+  const auto [place, is_new] = seen_.try_emplace(path, Seen{*state, MonotonicNow()});
+  Seen& seen = place->second;
+  if (!is_new && !(seen.file == *state)) seen = {*state, MonotonicNow()};
+  const Holder found = HolderIn(state->text);
+  RM_ASSIGN_OR_RETURN(const bool lapsed, HasLapsed(seen));
+  if (!lapsed && !IsDead(found)) {
+    attempt->holder = found.process == 0
+                          ? "another program"
+                          : absl::StrCat("process ", found.process, " on host ", found.host);
+    attempt->unchanged_since = seen.since;
+    return true;
+  }
+  // Whether it is gone, or another program was faster: the next attempt sees.
+  const auto is_same = [&state](const ClaimFile& file) { return file == *state; };
+  RM_RETURN_IF_ERROR(TakeClaimAway(path, is_same).status());
+  return false;
+}
+
+absl::StatusOr<ClaimAttempt> CellClaims::Claim(const CellKey& key) {
   const std::string path =
       absl::StrFormat("%s/%016x.claim", folder_,
                       Fingerprint64(absl::StrCat(key.sweep, "\n", key.cell, "\n", key.trial)));
+  ClaimAttempt attempt;
   // A program that gives its claim up meanwhile lets the second or third attempt through.
   constexpr int kAttempts = 3;
   for (int i = 0; i < kAttempts; ++i) {
     Fd file = OpenFile(path, O_WRONLY | O_CREAT | O_EXCL);
     if (file.valid()) {
-      const std::string text = OwnText(key);
-      if (write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+      std::string text = OwnText(key);
+      const bool whole =
+          write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
+      // Closing any descriptor of it has a network's client pass on what was written.
+      if (!whole || close(dup(file.get())) != 0) {
         const int error = errno;
         unlink(path.c_str());
-        return FileError(error, path);
+        return ClaimFileError(error, path);
       }
-      return std::unique_ptr<CellClaim>(
-          std::make_unique<FileClaim>(folder_, path, std::move(file), renew_every_));
+      attempt.claim =
+          std::make_unique<FileClaim>(path, std::move(file), std::move(text), lease_.renew_every);
+      return attempt;
     }
-    if (errno != EEXIST) return FileError(errno, path);
-    RM_ASSIGN_OR_RETURN(const bool taken,
-                        IsTaken(folder_, path, kMissedRenewals * renew_every_, holder));
-    if (taken) return std::unique_ptr<CellClaim>();
+    if (errno != EEXIST) return ClaimFileError(errno, path);
+    RM_ASSIGN_OR_RETURN(const bool taken, IsTaken(path, &attempt));
+    if (taken) return attempt;
   }
-  *holder = "other programs";
-  return std::unique_ptr<CellClaim>();
+  attempt.holder = "other programs";
+  attempt.unchanged_since = MonotonicNow();
+  return attempt;
 }
 
 }  // namespace ringmaster

@@ -1,5 +1,6 @@
 #include "experiments/study/sweep/run_sweep.h"
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <map>
@@ -12,11 +13,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/interruptible_sleep.h"
+#include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/base/system_error.h"
 #include "common/checkpoint/checkpoint_folder.h"
 #include "common/config/run_inputs.h"
 #include "common/log/log.h"
+#include "common/machine/file_system.h"
 #include "experiments/program/run/run_checkpoints.h"
 #include "experiments/study/sweep/cell_claims.h"
 #include "experiments/study/results/summary.h"
@@ -40,9 +43,23 @@ LastRuns LastByKey(const std::vector<SweepRun>& runs) {
 }
 
 // Whether the run is still to be done.
-bool IsLeft(const SweepPlan& plan, const PlannedRun& run, const LastRuns& last, bool retry_failed) {
+bool IsLeft(const SweepPlan& plan, const PlannedRun& run, const LastRuns& last, Retry retry) {
   const auto found = last.find({plan.cells[run.cell].id, run.trial});
-  return found == last.end() || (retry_failed && found->second->status != "ok");
+  if (found == last.end()) return true;
+  if (found->second->status == "ok") return false;
+  return retry == Retry::kAll ||
+         retry == (found->second->stopped ? Retry::kStopped : Retry::kFailed);
+}
+
+// Those of `order` that are still to be done.
+std::vector<PlannedRun> LeftOf(const std::vector<PlannedRun>& order, const SweepPlan& plan,
+                               const std::vector<SweepRun>& runs, Retry retry) {
+  const auto last = LastByKey(runs);
+  std::vector<PlannedRun> left;
+  for (const PlannedRun& run : order) {
+    if (IsLeft(plan, run, last, retry)) left.push_back(run);
+  }
+  return left;
 }
 
 // Mean seconds of a run, by cell and (under the empty name) of all.
@@ -75,7 +92,12 @@ class SweepAtWork {
  public:
   SweepAtWork(const SweepPlan& plan, Store& store, const SweepOptions& options, CellClaims& claims,
               SweepWatcher& watcher)
-      : plan_(plan), store_(store), options_(options), claims_(claims), watcher_(watcher) {
+      : plan_(plan),
+        store_(store),
+        options_(options),
+        claims_(claims),
+        watcher_(watcher),
+        order_(RunsOfShard(plan, options.shard)) {
     arm_.device = options.device;
     arm_.interrupted = options.interrupted;
     arm_.progress = [&watcher](const ArmProgress& progress) { watcher.OnProgress(progress); };
@@ -83,14 +105,22 @@ class SweepAtWork {
 
   // Runs what nobody else runs, then waits for the rest, since whoever runs it may be stopped.
   absl::Status RunAll() {
-    for (bool said = false;;) {
+    MonotonicTime waits_since = MonotonicTime::InfiniteFuture();
+    for (;;) {
       RM_ASSIGN_OR_RETURN(const std::vector<SweepRun> runs, store_.SweepRuns(plan_.name));
-      std::string holder;
-      for (const PlannedRun& run : RunsLeft(plan_, runs, options_.retry_failed))
-        RM_RETURN_IF_ERROR(RunIfFree(run, &holder));
-      if (holder.empty()) return absl::OkStatus();
-      if (!said) watcher_.OnWait(holder);
-      said = true;
+      Others others;
+      looks_again_ = false;
+      for (const PlannedRun& run : LeftOf(order_, plan_, runs, options_.retry))
+        RM_RETURN_IF_ERROR(RunIfFree(run, &others));
+      if (looks_again_) continue;
+      if (others.runs == 0) return absl::OkStatus();
+      if (waits_since == MonotonicTime::InfiniteFuture()) {
+        watcher_.OnWait(others.holder);
+        waits_since = MonotonicNow();
+      } else if (!options_.waits_for_others && others.longest_unchanged > waits_since) {
+        watcher_.OnLeave(others.runs, others.holder);
+        return absl::OkStatus();
+      }
       RM_RETURN_IF_ERROR(SleepUntil(std::chrono::steady_clock::now() + kLook, [this] {
         return IsInterrupted() ? absl::CancelledError("interrupted") : absl::OkStatus();
       }));
@@ -98,6 +128,14 @@ class SweepAtWork {
   }
 
  private:
+  // What other programs are at.
+  struct Others {
+    size_t runs = 0;
+    std::string holder;  // one of them
+    // Since when the claim is unchanged whose last sign of life is the oldest.
+    MonotonicTime longest_unchanged = MonotonicTime::InfiniteFuture();
+  };
+
   static constexpr std::chrono::milliseconds kLook{500};
 
   bool IsInterrupted() const { return options_.interrupted != nullptr && *options_.interrupted; }
@@ -109,33 +147,39 @@ class SweepAtWork {
   absl::StatusOr<bool> IsToBeDone(const PlannedRun& run, std::vector<SweepRun>* runs) {
     if (done_here_.count(KeyOf(run)) > 0) return false;
     RM_ASSIGN_OR_RETURN(std::vector<SweepRun> stored, store_.SweepRuns(plan_.name));
-    const bool left = IsLeft(plan_, run, LastByKey(stored), options_.retry_failed);
+    const bool left = IsLeft(plan_, run, LastByKey(stored), options_.retry);
     if (runs != nullptr) *runs = std::move(stored);
     return left;
   }
 
-  // `holder`: set when another program is at the run.
-  absl::Status RunIfFree(const PlannedRun& run, std::string* holder) {
+  absl::Status RunIfFree(const PlannedRun& run, Others* others) {
+    if (IsInterrupted()) return absl::CancelledError("interrupted");
     RM_ASSIGN_OR_RETURN(const bool left, IsToBeDone(run, nullptr));
     if (!left) return absl::OkStatus();
-    RM_ASSIGN_OR_RETURN(const std::unique_ptr<CellClaim> claim,
-                        claims_.Claim({plan_.name, plan_.cells[run.cell].id, run.trial}, holder));
-    if (claim == nullptr) return absl::OkStatus();
+    RM_ASSIGN_OR_RETURN(const ClaimAttempt attempt,
+                        claims_.Claim({plan_.name, plan_.cells[run.cell].id, run.trial}));
+    if (attempt.claim == nullptr) {
+      ++others->runs;
+      others->holder = attempt.holder;
+      others->longest_unchanged = std::min(others->longest_unchanged, attempt.unchanged_since);
+      return absl::OkStatus();
+    }
     // Its last holder may have stored it before it gave the claim up.
     std::vector<SweepRun> runs;
     RM_ASSIGN_OR_RETURN(const bool still_left, IsToBeDone(run, &runs));
-    return still_left ? RunOne(run, runs, *claim) : absl::OkStatus();
+    return still_left ? RunOne(run, runs, *attempt.claim) : absl::OkStatus();
   }
 
   absl::Status RunOne(const PlannedRun& run, const std::vector<SweepRun>& runs,
                       const CellClaim& claim) {
     const PlannedCell& cell = plan_.cells[run.cell];
-    watcher_.OnStart(StateOf(plan_, runs, options_.retry_failed), cell, run.trial);
+    watcher_.OnStart(StateOf(plan_, runs, options_.retry), cell, run.trial);
     RunSpec spec = SpecOfRun(plan_, run);
     if (!options_.run) RM_RETURN_IF_ERROR(UseCheckpoints(run, &spec));
     RM_ASSIGN_OR_RETURN(const std::optional<Prediction> prediction, PredictionOf(spec, options_));
     RunRecord record = options_.run ? options_.run(cell, spec, arm_.progress) : RunArm(spec, arm_);
-    if (IsInterrupted()) return absl::CancelledError("interrupted");
+    const bool interrupted = IsInterrupted();
+    if (interrupted && record.status() != "ok") record.set_stopped(true);
     SweepMembership* membership = record.mutable_sweep();
     membership->set_sweep(plan_.name);
     // What it has read, not what was there when the sweep was planned, says of which cell it is.
@@ -147,18 +191,23 @@ class SweepAtWork {
     record.mutable_tuning()->Add(cell.tuning.begin(), cell.tuning.end());
     if (prediction) *record.mutable_prediction() = *prediction;
     *record.mutable_summary() = Summarize(record);
-    done_here_.insert(KeyOf(run));
-    if (!claim.IsHeld()) {
+    const absl::Status kept = store_.AppendIf(record, [&claim] { return claim.IsHeld(); });
+    if (absl::IsAborted(kept)) {
+      // It is still to be done: by who has taken it over, or should that one die by this program.
       Log(LogLevel::kWarning,
           absl::StrCat("sweep ", plan_.name, ", cell ", SettingsJson(cell.settings), " trial ",
                        run.trial,
                        ": this program stood still for so long that another one took the run "
                        "over; its own result is not kept"));
-      return absl::OkStatus();
+      looks_again_ = true;
+      return interrupted ? absl::CancelledError("interrupted") : absl::OkStatus();
     }
-    RM_RETURN_IF_ERROR(store_.Append(record));
-    RemoveCheckpoints(spec);
-    watcher_.OnEnd(record.summary());
+    RM_RETURN_IF_ERROR(kept);
+    done_here_.insert(KeyOf(run));
+    // Made again, a run that was stopped goes on from its checkpoints.
+    if (!record.stopped()) RemoveCheckpoints(spec);
+    watcher_.OnEnd(record.summary(), record.stopped());
+    if (interrupted) return absl::CancelledError("interrupted");
     if (membership->cell() == cell.id) return absl::OkStatus();
     return absl::FailedPreconditionError(absl::StrCat(
         "cell ", SettingsText(cell.settings), ", trial ", run.trial,
@@ -194,34 +243,40 @@ class SweepAtWork {
   const SweepOptions& options_;
   CellClaims& claims_;
   SweepWatcher& watcher_;
+  const std::vector<PlannedRun> order_;
   RunArmOptions arm_;
   std::set<RunKey> done_here_;
+  bool looks_again_ = false;  // a claim was lost, so a run may be left that was not counted
 };
 
 }  // namespace
 
-std::vector<PlannedRun> RunsLeft(const SweepPlan& plan, const std::vector<SweepRun>& runs,
-                                 bool retry_failed) {
-  const auto last = LastByKey(runs);
-  std::vector<PlannedRun> left;
-  for (const PlannedRun& run : plan.order) {
-    if (IsLeft(plan, run, last, retry_failed)) left.push_back(run);
-  }
-  return left;
+std::vector<PlannedRun> RunsOfShard(const SweepPlan& plan, const SweepShard& shard) {
+  std::vector<PlannedRun> own, others;
+  for (size_t i = 0; i < plan.order.size(); ++i)
+    (i % shard.count == shard.index ? own : others).push_back(plan.order[i]);
+  if (!shard.is_strict) own.insert(own.end(), others.rbegin(), others.rend());
+  return own;
 }
 
-SweepState StateOf(const SweepPlan& plan, const std::vector<SweepRun>& runs, bool retry_failed) {
+std::vector<PlannedRun> RunsLeft(const SweepPlan& plan, const std::vector<SweepRun>& runs,
+                                 Retry retry) {
+  return LeftOf(plan.order, plan, runs, retry);
+}
+
+SweepState StateOf(const SweepPlan& plan, const std::vector<SweepRun>& runs, Retry retry) {
   SweepState state;
   state.runs = plan.order.size();
   const auto last = LastByKey(runs);
   for (const PlannedRun& run : plan.order) {
     const auto found = last.find({plan.cells[run.cell].id, run.trial});
     if (found == last.end()) continue;
-    ++(found->second->status == "ok" ? state.done : state.failed);
+    const SweepRun& run_found = *found->second;
+    ++(run_found.status == "ok" ? state.done : run_found.stopped ? state.stopped : state.failed);
   }
   const std::map<std::string, double> means = MeanSeconds(runs);
   if (means.empty()) return state;
-  for (const PlannedRun& run : RunsLeft(plan, runs, retry_failed)) {
+  for (const PlannedRun& run : RunsLeft(plan, runs, retry)) {
     const auto own = means.find(plan.cells[run.cell].id);
     state.seconds_left += own != means.end() ? own->second : means.at("");
   }
@@ -230,7 +285,9 @@ SweepState StateOf(const SweepPlan& plan, const std::vector<SweepRun>& runs, boo
 
 absl::Status RunSweep(const SweepPlan& plan, Store& store, const SweepOptions& options,
                       SweepWatcher& watcher) {
-  RM_ASSIGN_OR_RETURN(const std::unique_ptr<CellClaims> claims, CellClaims::Open(store.folder()));
+  RM_ASSIGN_OR_RETURN(
+      const std::unique_ptr<CellClaims> claims,
+      CellClaims::Open(store.folder(), LeaseOn(NetworkFileSystemAt(store.folder()))));
   return SweepAtWork(plan, store, options, *claims, watcher).RunAll();
 }
 

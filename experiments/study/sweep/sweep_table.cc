@@ -178,6 +178,27 @@ void AddQuiet(const TrialsByCell& cells, std::vector<std::string>* notes) {
         absl::StrCat("the machine was not quiet during ", disturbed, " of ", runs, " runs"));
 }
 
+// Trials that have not ended well, by what their last run came to.
+void AddFailures(const SweepPlan& plan, const TrialsByCell& cells,
+                 const std::vector<RunRecord>& records, std::vector<std::string>* notes) {
+  std::set<std::string> planned;
+  for (const PlannedCell& cell : plan.cells) planned.insert(cell.id);
+  std::map<std::pair<std::string, int32_t>, bool> stopped;
+  for (const RunRecord& record : records) {
+    const SweepMembership& sweep = record.sweep();
+    const auto done = cells.find(sweep.cell());
+    const bool is_done = done != cells.end() && done->second.count(sweep.trial()) > 0;
+    if (!is_done && planned.count(sweep.cell()) > 0)
+      stopped[{sweep.cell(), sweep.trial()}] = record.stopped();
+  }
+  if (stopped.empty()) return;
+  const auto count =
+      std::count_if(stopped.begin(), stopped.end(), [](const auto& trial) { return trial.second; });
+  notes->push_back(absl::StrCat(
+      stopped.size() - count, " trials failed and ", count,
+      " were stopped, by a signal, for want of memory or with a host: they have no figures"));
+}
+
 template <typename Field>
 void AddDifference(const TrialsByCell& cells, const char* what, Field field,
                    std::vector<std::string>* notes) {
@@ -203,17 +224,25 @@ bool IsWithoutChance(const PlannedCell& cell, const Trials& trials) {
 }  // namespace
 
 std::string PlanText(const SweepPlan& plan, const std::vector<SweepRun>& runs) {
-  std::vector<Row> rows = {{"cell", "done", "failed"}};
+  std::vector<Row> rows = {{"cell", "done", "failed", "stopped"}};
   for (const PlannedCell& cell : plan.cells) {
-    std::set<int32_t> done, failed;
+    // The last word on a trial counts.
+    std::set<int32_t> done, failed, stopped;
     for (const SweepRun& run : runs) {
-      if (run.cell == cell.id) (run.status == "ok" ? done : failed).insert(run.trial);
+      if (run.cell != cell.id) continue;
+      failed.erase(run.trial);
+      stopped.erase(run.trial);
+      (run.status == "ok" ? done : run.stopped ? stopped : failed).insert(run.trial);
     }
-    for (const int32_t trial : done) failed.erase(trial);
+    for (const int32_t trial : done) {
+      failed.erase(trial);
+      stopped.erase(trial);
+    }
     rows.push_back(
         {absl::StrCat(SettingsText(cell.settings), cell.added ? "  (added: the ceiling)" : ""),
          absl::StrCat(done.size(), "/", plan.seeds.size()),
-         failed.empty() ? "" : absl::StrCat(failed.size())});
+         failed.empty() ? "" : absl::StrCat(failed.size()),
+         stopped.empty() ? "" : absl::StrCat(stopped.size())});
   }
   std::string text = AlignedRows(rows);
   for (const ExcludedCell& cell : plan.excluded) {
@@ -237,6 +266,7 @@ std::string ResultsText(const SweepPlan& plan, const std::vector<RunRecord>& rec
     if (figure.sweep.has_value()) rows.front().push_back(figure.sweep->format.title);
   }
   std::vector<std::string> notes;
+  AddFailures(plan, cells, records, &notes);
   AddQuiet(cells, &notes);
   bool few = false;
   for (size_t i = 0; i < plan.cells.size(); ++i) {

@@ -329,9 +329,13 @@ absl::StatusOr<std::vector<TunedArm>> RunTuning(const TuningPlan& plan, Store& s
                                                 SweepWatcher& watcher) {
   RM_ASSIGN_OR_RETURN(const std::vector<SweepRun> stored, store.SweepRuns(plan.runs.name));
   SweepOptions own = options;
-  own.retry_failed = std::any_of(stored.begin(), stored.end(), [](const SweepRun& run) {
+  const bool again = std::any_of(stored.begin(), stored.end(), [](const SweepRun& run) {
     return run.status != "ok" && !IsDivergence(run.status);
   });
+  own.retry = again ? Retry::kAll : Retry::kStopped;
+  // The best value is known when all have been tried, by whomever.
+  own.shard.is_strict = false;
+  own.waits_for_others = true;
   RM_RETURN_IF_ERROR(RunSweep(plan.runs, store, own, watcher));
   RM_ASSIGN_OR_RETURN(const auto records, LastRecords(plan, store));
   std::vector<TunedArm> arms;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/checkpoint/checkpoint_folder.h"
@@ -130,20 +131,8 @@ TEST(KilledSweep, GoesOnInsideTheRunThatWasStopped) {
     )";
     return std::vector<std::string>{"sweep", file, "--out", out, "--verbose"};
   };
-  const std::string whole = NewFolder("whole_sweep"), killed = NewFolder("killed_sweep");
+  const std::string whole = NewFolder("whole_sweep");
   ASSERT_EQ(RunProgram(sweep(whole)).exit_code, 0);
-  {
-    Program program(sweep(killed));
-    // The solo arm, which is added, comes first or last; both keep what they do.
-    for (const char* kept :
-         {"worker/0 is kept before step 400", "worker/1 is kept before step 400"})
-      ASSERT_TRUE(program.WaitForError(kept, Patience(60))) << program.ErrorSoFar();
-    program.Signal(SIGKILL);
-    program.Wait(Patience(10));
-  }
-  const Finished resumed = RunProgram(sweep(killed));
-  ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
-  EXPECT_THAT(resumed.err, HasSubstr("the run goes on from its checkpoint before step "));
   const auto hashes = [](const std::string& out) {
     std::map<std::string, std::string> by_arm;
     std::ifstream lines(out + "/results.jsonl");
@@ -153,9 +142,28 @@ TEST(KilledSweep, GoesOnInsideTheRunThatWasStopped) {
     }
     return by_arm;
   };
-  EXPECT_THAT(hashes(whole), SizeIs(2));
-  EXPECT_EQ(hashes(killed), hashes(whole));
-  EXPECT_TRUE(std::filesystem::is_empty(killed + "/checkpoints"));
+  // A scheduler that takes the machine away sends SIGTERM first, and its run is kept as stopped.
+  for (const int signal : {SIGKILL, SIGTERM}) {
+    SCOPED_TRACE(signal);
+    const std::string killed = NewFolder(absl::StrCat("killed_sweep_", signal));
+    {
+      Program program(sweep(killed));
+      // The solo arm, which is added, comes first or last; both keep what they do.
+      for (const char* kept :
+           {"worker/0 is kept before step 400", "worker/1 is kept before step 400"})
+        ASSERT_TRUE(program.WaitForError(kept, Patience(60))) << program.ErrorSoFar();
+      program.Signal(signal);
+      program.Wait(Patience(10));
+    }
+    const Finished resumed = RunProgram(sweep(killed));
+    ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+    EXPECT_THAT(resumed.err, HasSubstr("the run goes on from its checkpoint before step "));
+    EXPECT_THAT(hashes(whole), SizeIs(2));
+    EXPECT_EQ(hashes(killed), hashes(whole));
+    EXPECT_TRUE(std::filesystem::is_empty(killed + "/checkpoints"));
+    EXPECT_EQ(absl::StrContains(Contents(killed + "/results.jsonl"), "\"stopped\":true"),
+              signal == SIGTERM);
+  }
 }
 
 TEST(Checkpoints, ThatCannotBeWrittenAreSaidOnceAndTrainingGoesOn) {

@@ -224,10 +224,8 @@ FaultyRun RunOfSeed(uint64_t seed) {
   const ArmUnderTest arm = DescribeArm(run.arm);
   std::vector<std::string> answers = {"ABORT", "RESTART"};
   if (arm.traits.may_continue) answers.push_back("CONTINUE");
-  // Threads of one process, and groups of fixed size, are refused by name.
-  const bool may_reform =
-      arm.traits.may_reform && arm.traits.processes > 1 && arm.traits.group_size == 0;
-  if (may_reform) answers.push_back("REFORM");
+  // Threads of one process are refused by name.
+  if (arm.traits.may_reform && arm.traits.processes > 1) answers.push_back("REFORM");
   run.on_failure = OneOf(answers, &random);
   run.makes_checkpoints = run.on_failure == "RESTART" && random.Below(2) == 0;
   if (random.Below(6) == 0) {

@@ -65,7 +65,7 @@ std::string WriteSweep(const std::string& folder) {
                       << absl::StrJoin(OneArmOfEachScheme(exchanges), "\" values: \"") << R"(" }
     axes { field: "transport.name" values: ")"
                       << absl::StrJoin(ProcessTransports(), "\" values: \"") << R"(" }
-    trials: 200
+    trials: 1000
   )";
   return file;
 }

@@ -30,23 +30,17 @@ s.bind(("127.0.0.1", 0))
 print(s.getsockname()[1])'
 }
 
-# launch RANKS COMMAND...: under the launcher; its exit code.
+# launch RANKS COMMAND...: under the launcher; its exit code. more: what the launcher alone can do.
+more() { :; }
 source "$HERE/$LAUNCHER.sh"
 prepare
 
 readonly SMALL=(--data synthetic --model mlp --batch 8 --steps 20 --set training.kernels=cpu
   --set data.synthetic.train_samples=256 --set data.synthetic.test_samples=16)
 
-# trained NAME RANKS WORKERS SERVERS ARGUMENTS...: `node` under the launcher. What has become of it
-# its record says.
-trained() {
-  local name=$1 ranks=$2 workers=$3 servers=$4
-  shift 4
-  coordinator=$(leader)
-  # shellcheck disable=SC2086 # empty where the launcher says who leads
-  launch "$ranks" "$PROGRAM" node "${SMALL[@]}" ${coordinator:+--coordinator $coordinator} \
-    --out "$OUT/$name" "$@" >"$OUT/$name.log" 2>&1 || fail "$name: the launcher ended with $?"
-  python3 - "$OUT/$name/results.jsonl" "$workers" "$servers" <<'P' || fail "$name: its record"
+# recorded NAME WORKERS SERVERS: what has become of a run its record says.
+recorded() {
+  python3 - "$OUT/$1/results.jsonl" "$2" "$3" <<'P' || fail "$1: its record"
 import json, sys
 runs = [json.loads(line) for line in open(sys.argv[1])]
 assert len(runs) == 1, "%d records" % len(runs)
@@ -58,7 +52,19 @@ assert sum(name.startswith("server/") for name in nodes) == int(sys.argv[3]), no
 P
 }
 
-trained ring 4 4 0 --arm ring
+# trained NAME RANKS WORKERS SERVERS ARGUMENTS...: `node` under the launcher.
+trained() {
+  local name=$1 ranks=$2 workers=$3 servers=$4
+  shift 4
+  coordinator=$(leader)
+  # shellcheck disable=SC2086 # empty where the launcher says who leads
+  launch "$ranks" "$PROGRAM" node "${SMALL[@]}" ${coordinator:+--coordinator $coordinator} \
+    --out "$OUT/$name" "$@" >"$OUT/$name.log" 2>&1 || fail "$name: the launcher ended with $?"
+  recorded "$name" "$workers" "$servers"
+}
+
+# What of a spec is right for all ranks alone.
+trained ring 4 4 0 --arm ring --set training.warmup_steps=2 --set strategy.group_order=3,1,2,0
 # Ranks beyond the workers are servers.
 trained servers 4 2 2 --arm ps --workers 2
 
@@ -89,3 +95,5 @@ done
 begin=$(date +%s%N)
 trained sixteen 16 16 0 --arm ring
 echo "$LAUNCHER: 16 ranks and 20 steps in $((($(date +%s%N) - begin) / 1000000)) ms"
+
+more

@@ -6,10 +6,11 @@ prepare() {
   mpirun=mpirun
   ! command -v mpirun.openmpi >/dev/null || mpirun=mpirun.openmpi # MPICH's is beside it
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+  export OMPI_MCA_orte_execute_quiet=1 # -q is refused by version 5
 }
 leader() { echo "127.0.0.1:$(port)"; }
 launch() {
   local ranks=$1
   shift
-  "$mpirun" -q --oversubscribe --bind-to none -n "$ranks" "$@" </dev/null
+  "$mpirun" --oversubscribe --bind-to none -n "$ranks" "$@" </dev/null
 }

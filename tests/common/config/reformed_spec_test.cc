@@ -112,7 +112,12 @@ TEST(ReformedSpec, WhatCannotBeHadIsRefusedByName) {
                 network->mutable_racks()->set_servers(RacksSpec::SPREAD);
               }),
        "numbered anew"},
-      {"groups", SpecOf("hierarchical", 4, 12), "without one worker"},
+      {"groups",
+       edited(SpecOf("hierarchical", 4, 12),
+              [](RunSpec* spec) {
+                spec->mutable_strategy()->mutable_all_reduce()->set_group_size(2);
+              }),
+       "without one worker"},
   };
   for (const Case& of : cases) {
     SCOPED_TRACE(of.what);
@@ -123,6 +128,14 @@ TEST(ReformedSpec, WhatCannotBeHadIsRefusedByName) {
   }
   EXPECT_TRUE(Validate(ring, TestNames()).ok()) << Validate(ring, TestNames());
   EXPECT_TRUE(Validate(SpecOf("ps", 4, 12), TestNames()).ok());
+}
+
+TEST(ReformedSpec, GroupsWithoutASizeOfTheirOwnAreMadeAnew) {
+  const RunSpec spec = SpecOf("hierarchical", 4, 12);
+  EXPECT_TRUE(Validate(spec, TestNames()).ok()) << Validate(spec, TestNames());
+  const auto reformed = ReformedSpec(spec, {0, 2, 3});
+  ASSERT_TRUE(reformed.ok()) << reformed.status();
+  EXPECT_EQ(TraitsOf(*reformed).group_size, 3);
 }
 
 // So one flag sets arms of every kind side by side.

@@ -23,7 +23,7 @@ TEST(Engines, AnUnknownOneIsRefusedWithTheKnownOnes) {
   EXPECT_TRUE(IsEngine("mpi"));
   EXPECT_TRUE(absl::IsNotFound(CheckEngine("ring")));
   EXPECT_THAT(std::string(CheckEngine("ring").message()),
-              HasSubstr("known are mpi, gloo, nccl, cuda_ipc"));
+              HasSubstr("known are mpi, mpich, gloo, nccl, cuda_ipc"));
 }
 
 TEST(Engines, EveryAlgorithmOfGlooSumsWithAnyNumberOfRanksAndElements) {

@@ -72,6 +72,7 @@ const std::map<std::string, Expected>& Table() {
       {"delayed", {"delayed", 4, 0, false, 4, kStep, kTogether, "ring", ""}},
       {"all-reduce-auto", {"all_reduce", 4, 0, false, 4, kStep, kTogether, "auto", ""}},
       {"all-reduce-mpi", {"all_reduce", 4, 0, false, 4, kStep, kTogether, "", "mpi"}},
+      {"all-reduce-mpich", {"all_reduce", 4, 0, false, 4, kStep, kTogether, "", "mpich"}},
       {"all-reduce-gloo", {"all_reduce", 4, 0, false, 4, kStep, kTogether, "", "gloo"}},
       {"all-reduce-cuda-ipc", {"all_reduce", 4, 0, false, 4, kStep, kTogether, "", "cuda_ipc"}},
       {"ring-fp16", {"all_reduce", 4, 0, false, 4, kStep, kTogether, "ring", ""}},

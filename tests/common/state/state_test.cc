@@ -1,6 +1,7 @@
 #include "common/state/state.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -96,6 +97,32 @@ TEST(StateDeathTest, ANameIsTakenOnce) {
   State state = Example();
   EXPECT_DEATH(state.AddInteger("first", 1), "");
   EXPECT_DEATH(state.AddInteger("", 1), "");
+}
+
+TEST(State, MemoryOfLargeArraysIsUsedAgainWhileSomebodyKeepsIt) {
+  const Floats large(1 << 20, 1), other(1 << 20, 2);
+  const auto place_of = [](const State& state) {
+    return std::get<Floats>(state.entries()[0].value).data();
+  };
+  const KeptStateMemory kept;
+  const float* place = nullptr;
+  {
+    State state;
+    state.AddFloats("weights", large);
+    place = place_of(state);
+    State moved = std::move(state);
+    EXPECT_EQ(place_of(moved), place);
+  }
+  State copied;
+  copied.AddFloats("weights", other);
+  EXPECT_EQ(place_of(copied), place);
+  EXPECT_EQ(std::get<Floats>(copied.entries()[0].value), other);
+  // Whoever copies a state has an array of his own.
+  const State copy = copied;
+  EXPECT_NE(place_of(copy), place);
+  State smaller;
+  smaller.AddFloats("weights", absl::MakeConstSpan(other).first(1 << 19));
+  EXPECT_EQ(smaller.bytes(), 4 << 19);
 }
 
 }  // namespace

@@ -62,6 +62,17 @@ TEST(HostProof, NamesWhatDiffers) {
   EXPECT_TRUE(HostProof::Check(proof.offer()).ok());
 }
 
+TEST(HostProof, AnotherNetworkNamespaceIsAnotherHostThoughMemoryIsShared) {
+  const HostProof proof = NewProof();
+  EXPECT_TRUE(HostProof::CheckNetwork(proof.offer()).ok());
+  HostProof::Offer offer = proof.offer();
+  ++offer.network_namespace;
+  EXPECT_TRUE(HostProof::Check(offer).ok());
+  const absl::Status status = HostProof::CheckNetwork(offer);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+  EXPECT_TRUE(absl::StrContains(status.message(), "another network namespace")) << status;
+}
+
 // What a container's process id and descriptor mean on another host: somebody else's file.
 TEST(HostProof, AStrangersFileIsNeitherOpenedNorTaken) {
   const HostProof proof = NewProof();

@@ -1,6 +1,7 @@
 #include "tests/contract/bytes/payload_check.h"
 
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -27,6 +28,25 @@ absl::Status CheckEqual(int32_t rank, const char* direction, int64_t metered, in
   if (metered == expected) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat("worker/", rank, " ", direction, ": ", metered,
                                                     " bytes metered, the formula says ", expected));
+}
+
+// Over all wires the payload of each kind is what was metered of it.
+absl::Status CheckWires(int32_t rank, const Traffic& traffic) {
+  std::map<MessageKind, int64_t> sent, received;
+  for (const auto& [wire, payload] : traffic.by_wire) {
+    for (const auto& [kind, bytes] : payload.sent_bytes) sent[kind] += bytes;
+    for (const auto& [kind, bytes] : payload.received_bytes) received[kind] += bytes;
+  }
+  for (const auto& [by_kind, by_wire] :
+       {std::pair(&traffic.sent, &sent), std::pair(&traffic.received, &received)}) {
+    for (const auto& [kind, count] : *by_kind) {
+      if ((*by_wire)[kind] == count.payload_bytes) continue;
+      return absl::FailedPreconditionError(absl::StrCat("worker/", rank, ": ", (*by_wire)[kind],
+                                                        " bytes of a kind over all wires, ",
+                                                        count.payload_bytes, " metered"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -64,6 +84,7 @@ absl::Status CheckGroupPayload(StrategyGroup* group, int64_t steps) {
     RM_RETURN_IF_ERROR(CheckEqual(rank, "up", SentInSteps(traffic).payload_bytes, formula.up));
     RM_RETURN_IF_ERROR(
         CheckEqual(rank, "down", ReceivedInSteps(traffic).payload_bytes, formula.down));
+    RM_RETURN_IF_ERROR(CheckWires(rank, traffic));
     RM_RETURN_IF_ERROR(CheckEqual(rank, "index", group->index_bytes()[rank], formula.index_up));
   }
   return absl::OkStatus();

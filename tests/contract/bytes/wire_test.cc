@@ -148,8 +148,8 @@ TEST_P(Wire, HeadersAreCountedApartFromPayload) {
   const TrafficCount sent = SentInSteps(group.worker(0).traffic());
   // Three buckets, two rounds, one frame each: every chunk is smaller than a segment.
   EXPECT_EQ(sent.messages, kSteps * 3 * 2);
-  EXPECT_EQ(sent.header_bytes, sent.messages * group.fabric().HeaderBytes(1));
-  EXPECT_GE(group.fabric().HeaderBytes(1), 64);
+  EXPECT_EQ(sent.header_bytes, sent.messages * group.fabric().HeaderBytes({Role::kWorker, 1}, 1));
+  EXPECT_GE(group.fabric().HeaderBytes({Role::kWorker, 1}, 1), 64);
 }
 
 TEST_P(Wire, CheckFindsASegmentThatTheMetersDoNotSee) {

@@ -32,12 +32,25 @@ inline Tag TestTag(int64_t step, int32_t bucket = 0) {
 inline NodeId Worker(int32_t rank) { return {Role::kWorker, rank}; }
 
 // Every transport of the registry, and each that joins processes under a shaped network too, as
-// "shaped_tcp", and by TLS, as "tls_tcp", where that carries the messages.
+// "shaped_tcp", and by TLS, as "tls_tcp", where that carries the messages; and those of
+// HostTransports.
 std::vector<std::string> TransportsUnderTest();
+
+// "auto" of processes on several hosts, of which this machine has but one: which of them share
+// memory is a table. "hosts": processes 0 and 1 are on one host, 2 and 3 on the next. "mixed_near"
+// is the same with the mixed fabric in every process, whatever its pairs; "mixed_far" the same
+// where even processes are on one host and odd ones on another; "tls_mixed_far" that by TLS.
+std::vector<std::string> HostTransports();
+
+// Whether two processes share memory by a transport under test.
+bool SharesMemory(const std::string& name, int32_t process, int32_t other);
 
 // Sets what one of these names means. The shaped network is faster than the wire most of the time,
 // with some latency and jitter: messages overtake each other.
 void SetTransport(const std::string& name, FabricOptions* options);
+
+// CreateFabric, of HostTransports too.
+absl::StatusOr<std::unique_ptr<Fabric>> CreateTestFabric(const FabricOptions& options);
 
 // One for all tests of a program.
 std::shared_ptr<const TlsIdentity> TestIdentity();

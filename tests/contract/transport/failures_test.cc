@@ -56,7 +56,7 @@ class NetworkFabric : public testing::TestWithParam<std::string> {
   // Two processes with a worker each, endpoints known, not connected.
   void CreateTwo(const FabricOptions& first, const FabricOptions& second) {
     for (const FabricOptions& options : {first, second}) {
-      absl::StatusOr<std::unique_ptr<Fabric>> fabric = CreateFabric(options);
+      absl::StatusOr<std::unique_ptr<Fabric>> fabric = CreateTestFabric(options);
       ASSERT_TRUE(fabric.ok()) << fabric.status();
       processes_.push_back(
           {(*fabric)->endpoint(), {Worker(static_cast<int32_t>(processes_.size()))}});
@@ -140,16 +140,16 @@ TEST_P(NetworkFabric, BusyPortAndForeignAddressAreUnavailableWithARemedy) {
   CreateTwo(Options(), Options());
   FabricOptions busy = Options();
   busy.listen_address = fabrics_[0]->endpoint();
-  const absl::Status taken = CreateFabric(busy).status();
+  const absl::Status taken = CreateTestFabric(busy).status();
   EXPECT_EQ(taken.code(), absl::StatusCode::kUnavailable) << taken;
   EXPECT_TRUE(absl::StrContains(taken.message(), "leave the port out")) << taken;
   EXPECT_TRUE(absl::StrContains(taken.message(), absl::StrCat("pid ", getpid()))) << taken;
   busy.listen_address = "192.0.2.1";  // reserved for documentation: nobody's
-  const absl::Status foreign = CreateFabric(busy).status();
+  const absl::Status foreign = CreateTestFabric(busy).status();
   EXPECT_EQ(foreign.code(), absl::StatusCode::kUnavailable) << foreign;
   EXPECT_TRUE(absl::StrContains(foreign.message(), "127.0.0.1")) << foreign;
   busy.listen_address = "localhost";
-  EXPECT_EQ(CreateFabric(busy).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(CreateTestFabric(busy).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_P(NetworkFabric, IPv6LoopbackIsAsGoodAsIPv4) {
@@ -276,6 +276,7 @@ std::vector<std::string> NetworkNames() {
     names.push_back(info.name);
     names.push_back(absl::StrCat("tls_", info.name));
   }
+  for (const std::string& name : HostTransports()) names.push_back(name);
   return names;
 }
 

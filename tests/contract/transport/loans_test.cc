@@ -32,7 +32,7 @@ class LoansOverEveryFabric : public testing::TestWithParam<std::string> {
   static bool IsBorrowed(bool is_beside, bool in_exchange, bool post_first, int64_t bytes,
                          int64_t small_bytes) {
     if (is_beside) return post_first && bytes > 0;
-    return (GetParam() == "shm" || GetParam() == "auto") && in_exchange && bytes > small_bytes;
+    return SharesMemory(GetParam(), 0, 1) && in_exchange && bytes > small_bytes;
   }
 };
 
@@ -138,7 +138,7 @@ TEST_P(LoansOverEveryFabric, MemoryThatIsLentComesBackAsTheBorrowerLeftItOrIsSen
   EXPECT_EQ(bytes(borrower->traffic().received), bytes_there);
   EXPECT_EQ(bytes(borrower->traffic().sent), bytes_back);
   EXPECT_EQ(bytes(lender->traffic().received), bytes_back);
-  if (GetParam() == "shm" || GetParam() == "inproc") {
+  if (SharesMemory(GetParam(), 0, 1) || GetParam() == "inproc") {
     EXPECT_GE(loans, 8);
   }
 }

@@ -190,7 +190,13 @@ TEST_P(Losses, MemoryThatALostPeerHasLentStaysReadableAndMayBeReturned) {
   ExpectOthersGoOn();
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Losses, testing::ValuesIn(ProcessTransports()),
+std::vector<std::string> TransportsThatLose() {
+  std::vector<std::string> names = ProcessTransports();
+  for (const std::string& name : HostTransports()) names.push_back(name);
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Losses, testing::ValuesIn(TransportsThatLose()),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

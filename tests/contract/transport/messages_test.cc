@@ -366,12 +366,13 @@ TEST_P(EveryFabric, MeteringCountsRemoteMessagesToTheByte) {
     EXPECT_EQ(by_kind.at(MessageKind::kTest).messages, 1);
     EXPECT_EQ(by_kind.at(MessageKind::kTest).payload_bytes, 2 * kSegmentBytes + 10);
     EXPECT_EQ(by_kind.at(MessageKind::kTest).header_bytes,
-              fabric.HeaderBytes(2 * kSegmentBytes + 10));
+              fabric.HeaderBytes(Worker(1), 2 * kSegmentBytes + 10));
     EXPECT_EQ(by_kind.at(MessageKind::kPush).payload_bytes, 77);
   }
   // Frames have a header for each segment, shared memory has a descriptor for each message.
-  const int64_t frames = fabric.name() == "shm" ? 1 : 3;
-  EXPECT_EQ(fabric.HeaderBytes(2 * kSegmentBytes + 10), frames * fabric.HeaderBytes(0));
+  const int64_t frames = fabric.WireTo(Worker(1)) == "shm" ? 1 : 3;
+  EXPECT_EQ(fabric.HeaderBytes(Worker(1), 2 * kSegmentBytes + 10),
+            frames * fabric.HeaderBytes(Worker(1), 0));
 }
 
 TEST_P(EveryFabric, ExchangeMemoryIsSentLikeAnyOther) {

@@ -78,7 +78,7 @@ class Processes : public testing::TestWithParam<std::string> {
     FabricOptions options;
     SetTransport(GetParam(), &options);
     options.credentials.token = "of this test";
-    RM_ASSIGN_OR_RETURN(std::unique_ptr<Fabric> fabric, CreateFabric(options));
+    RM_ASSIGN_OR_RETURN(std::unique_ptr<Fabric> fabric, CreateTestFabric(options));
     to_peer->Put(fabric->endpoint());
     std::vector<ProcessAddress> processes(2);
     for (int32_t i = 0; i < 2; ++i) {

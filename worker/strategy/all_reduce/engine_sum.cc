@@ -91,6 +91,7 @@ class EngineSum : public GradientSum {
 
   void Describe(ExchangeReport* report) const override {
     report->engine = absl::StrCat(engine_->library(), " over ", engine_->wire());
+    report->engine_settings = engine_->settings();
     report->bucket_collectives.assign(link_.layout->buckets().size(),
                                       absl::StrCat(link_.spec->strategy().all_reduce().collective(),
                                                    " ", engine_->algorithms()[0]));

@@ -16,6 +16,7 @@
 #include "common/transport/wake.h"
 #include "common/vecmath/vecmath.h"
 #include "proto/run_spec.pb.h"
+#include "worker/strategy/run_group.h"
 
 namespace ringmaster {
 namespace {
@@ -32,9 +33,13 @@ class ExecutorSum : public GradientSum {
         memory_(takes_encoded_ ? CreateCodecMemory(*codec_, 0, false)
                                : CreateCodecMemory(*codec_, {link.layout->count(), link.workers},
                                                    link.spec->codec())),
-        executor_(*link.transport, AllWorkers(link.workers),
+        executor_(*link.transport, RunGroup(*link.spec, link.workers),
                   absl::Seconds(link.spec->limits().wait_seconds())),
         wake_(*link.transport, 0) {
+    // What is gathered is added by rank, whatever the order.
+    const Group group = RunGroup(*link.spec, link.workers);
+    for (int32_t rank = 0; rank < link.workers; ++rank)
+      places_.push_back(group.RankOf({Role::kWorker, rank}));
     if (codec_->traits().exact) return;
     int64_t capacity = 0;
     for (const Bucket& bucket : link.layout->buckets()) {
@@ -43,7 +48,7 @@ class ExecutorSum : public GradientSum {
     encoded_.resize(std::min<int64_t>(kEncodedInFlightMax, link.layout->buckets().size()));
     for (Encoded& encoded : encoded_) {
       // What is summed needs only its own buffer; what is gathered one for every rank's message.
-      encoded.buffers.resize(is_summed() ? 1 : link.workers);
+      encoded.buffers.resize(is_summed() ? 1 : link.workers);  // by place
       for (std::vector<std::byte>& buffer : encoded.buffers) buffer.resize(capacity);
       encoded.received.resize(link.workers);
     }
@@ -120,7 +125,7 @@ class ExecutorSum : public GradientSum {
     absl::Span<float> sum;
     absl::Span<std::byte> own;
     std::vector<std::vector<std::byte>> buffers;
-    std::vector<absl::Span<std::byte>> received;  // [ranks], of a gather
+    std::vector<absl::Span<std::byte>> received;  // [ranks], by place, of a gather
   };
 
   absl::Status AdvanceUntil(OpId wake, PhaseTimes& times) {
@@ -153,8 +158,9 @@ class ExecutorSum : public GradientSum {
     Encoded& encoded = *place;
     {
       ScopedPhase phase(times, Phase::kEncode, task.bucket);
-      encoded.own = takes_encoded_ ? task.gradient.encoded(0)
-                                   : Encode(task, &encoded.buffers[is_summed() ? 0 : link_.rank]);
+      encoded.own = takes_encoded_
+                        ? task.gradient.encoded(0)
+                        : Encode(task, &encoded.buffers[is_summed() ? 0 : executor_.rank()]);
     }
     encoded.stream = SharedBucketStream(link_.spec->training().seed(), task.step, task.bucket);
     encoded.sum = task.gradient.sum();
@@ -170,8 +176,8 @@ class ExecutorSum : public GradientSum {
                                static_cast<int64_t>(encoded.own.size())};
     encoded_bytes_ += length.bytes * (link_.workers - 1);
     index_bytes_ += codec_->IndexBytes(encoded.stream, length) * (link_.workers - 1);
-    for (int32_t rank = 0; rank < link_.workers; ++rank)
-      encoded.received[rank] = absl::MakeSpan(encoded.buffers[rank]);
+    for (int32_t place = 0; place < link_.workers; ++place)
+      encoded.received[place] = absl::MakeSpan(encoded.buffers[place]);
     RM_ASSIGN_OR_RETURN(encoded.ticket, executor_.StartGather(task.step, task.bucket, encoded.own,
                                                               absl::MakeSpan(encoded.received)));
     return absl::OkStatus();
@@ -186,11 +192,11 @@ class ExecutorSum : public GradientSum {
         RM_RETURN_IF_ERROR(codec_->Decode(encoded.stream, encoded.own, encoded.sum));
         continue;
       }
-      encoded.received[link_.rank] = encoded.own;
-      RM_RETURN_IF_ERROR(codec_->Decode(encoded.stream, encoded.received[0], encoded.sum));
-      for (int32_t rank = 1; rank < link_.workers; ++rank) {
-        RM_RETURN_IF_ERROR(codec_->DecodeAdd(encoded.stream, encoded.received[rank], encoded.sum));
-      }
+      encoded.received[executor_.rank()] = encoded.own;
+      const auto from = [&](int32_t rank) { return encoded.received[places_[rank]]; };
+      RM_RETURN_IF_ERROR(codec_->Decode(encoded.stream, from(0), encoded.sum));
+      for (int32_t rank = 1; rank < link_.workers; ++rank)
+        RM_RETURN_IF_ERROR(codec_->DecodeAdd(encoded.stream, from(rank), encoded.sum));
       // Every rank counts the same votes.
       if (codec_->traits().majority_vote) ReplaceBySigns(encoded.sum);
     }
@@ -205,6 +211,7 @@ class ExecutorSum : public GradientSum {
   const std::unique_ptr<CodecMemory> memory_;
   CollectiveExecutor executor_;
   ringmaster::Wake wake_;
+  std::vector<int32_t> places_;  // by rank
   std::vector<Encoded> encoded_;
   int64_t encoded_bytes_ = 0;
   int64_t index_bytes_ = 0;

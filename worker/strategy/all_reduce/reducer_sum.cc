@@ -15,8 +15,10 @@
 #include "common/collective/choice.h"
 #include "common/collective/executor.h"
 #include "common/collective/schedule.h"
+#include "common/scheme/registry.h"
 #include "common/transport/wake.h"
 #include "proto/run_spec.pb.h"
+#include "worker/strategy/run_group.h"
 
 namespace ringmaster {
 namespace {
@@ -29,7 +31,7 @@ class ReducerSum : public GradientSum {
   ReducerSum(const WorkerLink& link, std::unique_ptr<Reducer> reducer)
       : link_(link),
         reducer_(std::move(reducer)),
-        executor_(*link.transport, AllWorkers(link.workers),
+        executor_(*link.transport, RunGroup(*link.spec, link.workers),
                   absl::Seconds(link.spec->limits().wait_seconds())),
         wake_(*link.transport, 0),
         sums_(link.layout->buckets().size()),
@@ -161,9 +163,10 @@ class ReducerSum : public GradientSum {
   absl::StatusOr<const Schedule*> ScheduleOf(int64_t bytes) {
     std::unique_ptr<Schedule>& known = schedules_[bytes];
     if (known == nullptr) {
-      RM_ASSIGN_OR_RETURN(known,
-                          CreateSchedule(link_.spec->strategy().all_reduce().collective(),
-                                         {link_.spec->transport().name(), link_.workers, bytes}));
+      const SchemeTraits traits = TraitsOf(*link_.spec);
+      RM_ASSIGN_OR_RETURN(
+          known, CreateSchedule(traits.collective, {link_.spec->transport().name(), link_.workers,
+                                                    bytes, traits.group_size}));
     }
     return known.get();
   }

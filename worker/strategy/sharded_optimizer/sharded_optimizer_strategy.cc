@@ -7,21 +7,28 @@
 #include "common/base/status_macros.h"
 #include "common/collective/executor.h"
 #include "common/collective/halves.h"
+#include "common/collective/owned_chunks.h"
+#include "common/scheme/group_order.h"
 #include "common/transport/wake.h"
 #include "proto/run_spec.pb.h"
 #include "worker/strategy/exchange_thread.h"
 #include "worker/strategy/replica_marks.h"
+#include "worker/strategy/run_group.h"
 
 namespace ringmaster {
 namespace {
+
+std::vector<int32_t> OrderOf(const WorkerLink& link) {
+  return RanksByPlace(link.spec->strategy().group_order(), link.workers);
+}
 
 // What the exchange thread does: one half of the ring for each task of a bucket, several at once.
 class RingHalves : public ExchangeWork {
  public:
   explicit RingHalves(const WorkerLink& link)
-      : scatter_(CreateRingReduceScatter()),
-        gather_(CreateRingAllGather()),
-        executor_(*link.transport, AllWorkers(link.workers),
+      : scatter_(WithChunksByRank(CreateRingReduceScatter(), OrderOf(link))),
+        gather_(WithChunksByRank(CreateRingAllGather(), OrderOf(link))),
+        executor_(*link.transport, RunGroup(*link.spec, link.workers),
                   absl::Seconds(link.spec->limits().wait_seconds())),
         wake_(*link.transport, 0) {}
 

@@ -61,9 +61,10 @@ constexpr char kAllReduceFooter[] =
     "Other engines sum in the same processes; of each, the algorithm that is fastest at that size "
     "is looked for first "
     "and\n"
-    "named. With mpi the ranks are started by mpirun, and Open MPI carries its bytes by TCP where "
-    "the transport is tcp "
-    "or\n"
+    "named. With mpi or mpich the ranks are started by its launcher, and it carries its bytes by "
+    "TCP "
+    "where the transport is "
+    "tcp or\n"
     "grpc, by shared memory where it is shm or auto. It always spins; --wait spin has ours do so.\n"
     "Exit code 0: measured and right, 1: a wrong sum or a rank that failed, 2: a mistake in the "
     "flags.";
@@ -73,7 +74,7 @@ struct AllReduceFlags {
   std::vector<std::string> against;
   std::string sizes = "4KiB:64MiB";
   bool json = false;
-  // Of a process that the leading one started; mpirun says the rank in the environment.
+  // Of a process that the leading one started; an MPI's launcher says the rank in the environment.
   std::optional<int32_t> rank;
   std::string coordinator;
 };
@@ -101,7 +102,8 @@ absl::Status Check(AllReduceFlags* flags) {
   flags->bench.engines.insert(flags->bench.engines.end(), flags->against.begin(),
                               flags->against.end());
   flags->against.clear();
-  if (NeedsMpirun(flags->bench)) RM_RETURN_IF_ERROR(Mpirun(MpirunOptions(), {}, {}).status());
+  if (const std::string launcher = MpiLauncherOf(flags->bench); !launcher.empty())
+    RM_RETURN_IF_ERROR(Mpirun({launcher}, {}, {}).status());
   RM_RETURN_IF_ERROR(CheckAllReduceBench(flags->bench, DescribeMachine().memory_bytes()));
   for (const std::string& engine : flags->bench.engines) {
     const EngineGpus gpus = EngineGpusOf(engine);
@@ -159,7 +161,8 @@ absl::Status LeadAllReduce(const AllReduceFlags& flags, uint64_t fingerprint) {
   launch.ranks = flags.bench.workers;
   launch.fingerprint = fingerprint;
   launch.arguments = ArgumentsOf(flags);
-  if (NeedsMpirun(flags.bench)) {
+  launch.mpi_launcher = MpiLauncherOf(flags.bench);
+  if (!launch.mpi_launcher.empty()) {
     launch.mpirun_transport = flags.bench.transports[0];
     if (flags.json) launch.arguments.push_back("--json");
   }

@@ -1,4 +1,7 @@
+#include <algorithm>
+#include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,8 +14,12 @@
 #include "absl/time/time.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
+#include "common/config/override.h"
 #include "common/log/log.h"
 #include "common/machine/conditions.h"
+#include "common/params/param_layout.h"
+#include "common/scheme/group_order.h"
+#include "common/scheme/registry.h"
 #include "experiments/program/cli/arm_specs.h"
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/cli/predict/link_measurement.h"
@@ -23,7 +30,10 @@
 #include "experiments/program/cli/terminal.h"
 #include "experiments/program/cli/weights_file.h"
 #include "experiments/program/run/run_arm.h"
+#include "experiments/program/run/run_needs.h"
 #include "experiments/study/predict/calibrate.h"
+#include "experiments/study/predict/order/order_search.h"
+#include "experiments/study/predict/order/run_order.h"
 #include "experiments/study/predict/prediction_table.h"
 #include "experiments/study/predict/simulate.h"
 #include "proto/run_record.pb.h"
@@ -32,6 +42,7 @@ namespace ringmaster {
 namespace {
 
 constexpr int64_t kStepsWhenNobodySays = 200;
+constexpr char kBestOrder[] = "best";
 
 constexpr char kPredictFooter[] =
     "Examples:\n"
@@ -39,6 +50,7 @@ constexpr char kPredictFooter[] =
     "then measured\n"
     "  ringmaster predict my.textproto --arms ps,ps-sharded,ring --workers 4\n"
     "  ringmaster predict --arms ring,direct --transport tcp --no-measure\n"
+    "  ringmaster predict my.textproto --arms ring,hierarchical --order best --no-measure\n"
     "\n"
     "Measured first, whatever N is: messages between two processes, over the very transport (a "
     "ping-pong for the "
@@ -55,7 +67,13 @@ constexpr char kPredictFooter[] =
     "have it, additions in "
     "an\n"
     "all-reduce, framing.\n"
-    "Measured runs are kept with their prediction. Exit codes as of `compare`.";
+    "Measured runs are kept with their prediction. --order best looks for the order of ranks in "
+    "which the step is\n"
+    "shortest on the spec's network (--network, transport.network with links or nodes that "
+    "differ): "
+    "of all orders up to\n"
+    "8 workers, beyond that by changes to the order that the spec says, as long as one helps. Exit "
+    "codes as of `compare`.";
 
 struct PredictFlags {
   SpecFlags spec;
@@ -63,6 +81,7 @@ struct PredictFlags {
   std::vector<std::string> arms;
   std::string out = "ringmaster-out";
   int device = 0;
+  std::string order;  // "best", or of strategy.group_order; empty: the spec's
   bool no_measure = false;
   bool json = false;
   // Of a process that another one started to measure messages.
@@ -70,6 +89,9 @@ struct PredictFlags {
   int32_t rank = 0;
   std::string coordinator;
 };
+
+// Whether the ranks of the arm have an order that can be chosen.
+bool HasOrder(const RunSpec& spec) { return TakesGroupOrder(TraitsOf(spec)); }
 
 // What is to be predicted. Without words about it training is short, and scored once.
 absl::StatusOr<std::vector<RunSpec>> SpecsOf(const PredictFlags& flags) {
@@ -82,16 +104,54 @@ absl::StatusOr<std::vector<RunSpec>> SpecsOf(const PredictFlags& flags) {
   if (!training->has_steps() && !training->has_epochs()) training->set_steps(kStepsWhenNobodySays);
   if (!training->has_evaluate_every_samples()) training->set_evaluate_every_samples(0);
   const bool named = !flags.arms.empty() || !flags.spec_file.empty();
+  std::vector<std::string> sets = flags.spec.sets();
+  if (!flags.order.empty() && flags.order != kBestOrder) {
+    sets.push_back(absl::StrCat("strategy.group_order=", flags.order));
+    RM_RETURN_IF_ERROR(Annotate(SetField(sets.back(), &base), "--order"));
+  }
   RM_ASSIGN_OR_RETURN(std::vector<RunSpec> specs,
-                      BuildSpecs(base, named ? flags.arms : DefaultArms(), flags.spec.sets()));
+                      BuildSpecs(base, named ? flags.arms : DefaultArms(), sets));
+  if (flags.order == kBestOrder && std::none_of(specs.begin(), specs.end(), HasOrder)) {
+    return absl::InvalidArgumentError(
+        "--order best: in none of the arms do workers sum by a collective of ours, so their ranks "
+        "have no order; name one that does by --arms, such as ring");
+  }
   for (const RunSpec& spec : specs)
     RM_RETURN_IF_ERROR(Annotate(CheckPredictable(spec), "arm " + spec.name()));
   return specs;
 }
 
+// Puts the ranks of `spec` in the order in which its step is shortest.
+absl::StatusOr<PredictedOrder> ChooseOrder(const std::function<void(const std::string&)>& show,
+                                           Predictor* predictor, RunSpec* spec) {
+  RM_ASSIGN_OR_RETURN(const ParamLayout layout, LayoutOf(*spec));
+  const auto step = [&](const RunSpec& ordered) -> absl::StatusOr<double> {
+    if (InterruptFlag()) return absl::CancelledError("interrupted");
+    RM_ASSIGN_OR_RETURN(const Prediction prediction, predictor->Predict(ordered));
+    return prediction.step_ms() / 1000;
+  };
+  RM_ASSIGN_OR_RETURN(OrderSearch search, SearchOf(*spec, layout, step));
+  search.tell = [&](int64_t looked_at, int64_t of) {
+    show(absl::StrCat(spec->name(), ": ", looked_at, of > 0 ? absl::StrCat(" of ", of) : "",
+                      " orders looked at"));
+  };
+  RM_ASSIGN_OR_RETURN(const FoundOrder found, FindOrder(search));
+  PredictedOrder order;
+  order.flag = OrderFlag(found.order);
+  order.looked_at = found.looked_at;
+  order.is_best = found.is_best;
+  std::vector<int32_t> by_rank = found.order;
+  std::sort(by_rank.begin(), by_rank.end());
+  RM_ASSIGN_OR_RETURN(const double ranks_step, step(InOrder(*spec, by_rank)));
+  order.ranks_step_ms = 1000 * ranks_step;
+  *spec = InOrder(*spec, found.order);
+  return order;
+}
+
 // `doubts` gets what disturbed the measurements that predictions follow from; it is told at once.
-absl::StatusOr<std::vector<PredictedArm>> PredictAll(const std::vector<RunSpec>& specs,
-                                                     const PredictFlags& flags,
+// With --order best `specs` get the order that was found.
+absl::StatusOr<std::vector<PredictedArm>> PredictAll(const PredictFlags& flags,
+                                                     std::vector<RunSpec>* specs,
                                                      std::vector<std::string>* doubts) {
   StatusLine line;
   const MonotonicTime begin = MonotonicNow();
@@ -106,13 +166,19 @@ absl::StatusOr<std::vector<PredictedArm>> PredictAll(const std::vector<RunSpec>&
   const ConditionsMeter meter;
   Predictor predictor(std::move(options));
   std::vector<PredictedArm> arms;
-  for (const RunSpec& spec : specs) {
+  const auto show = [&](const std::string& what) { line.Show(what, seconds(), seconds() > 10); };
+  for (RunSpec& spec : *specs) {
+    PredictedArm& arm = arms.emplace_back();
     absl::StatusOr<Prediction> prediction = predictor.Predict(spec);
+    if (prediction.ok() && flags.order == kBestOrder && HasOrder(spec)) {
+      absl::StatusOr<PredictedOrder> order = ChooseOrder(show, &predictor, &spec);
+      if (order.ok()) arm.order = *std::move(order);
+      prediction = order.ok() ? predictor.Predict(spec) : order.status();
+    }
     if (!prediction.ok()) {
       line.Finish("not predicted");
       return Annotate(prediction.status(), "arm " + spec.name());
     }
-    PredictedArm& arm = arms.emplace_back();
     arm.arm = spec.name();
     arm.transport = spec.transport().name();
     arm.prediction = *std::move(prediction);
@@ -175,7 +241,7 @@ int Predict(const PredictFlags& flags) {
     outcome = *std::move(opened);
   }
   std::vector<std::string> doubts;
-  absl::StatusOr<std::vector<PredictedArm>> arms = PredictAll(*specs, flags, &doubts);
+  absl::StatusOr<std::vector<PredictedArm>> arms = PredictAll(flags, &*specs, &doubts);
   if (!arms.ok()) return fail(arms.status(), kExitFailedRun);
   int code = kExitOk;
   for (size_t i = 0; outcome.has_value() && i < specs->size() && !InterruptFlag(); ++i) {
@@ -196,10 +262,7 @@ int Predict(const PredictFlags& flags) {
     std::printf("%s\n", PredictionJson(*arms, doubts).c_str());
   } else {
     std::printf("\n%s", PredictionTable(*arms, doubts).c_str());
-    if (outcome.has_value()) {
-      std::printf("\nrecords: %s/results.jsonl, %s/results.sqlite\n", flags.out.c_str(),
-                  flags.out.c_str());
-    }
+    if (outcome.has_value()) std::printf("\nrecords: %s\n", outcome->FilesText().c_str());
   }
   return InterruptFlag() ? kExitInterrupted : code;
 }
@@ -219,6 +282,11 @@ void DeclarePredict(Command program, Action* action) {
                               absl::StrJoin(DefaultArms(), ","), "]; `ringmaster list` has more"))
       .Commas()
       .Takes("LIST");
+  command
+      .AddOption("--order", &flags->order,
+                 "order of ranks in collectives: \"best\" looks for it; else strategy.group_order: "
+                 "\"hosts\", \"ranks\" or a list [hosts]")
+      .Takes("ORDER");
   command.AddFlag("--no-measure", &flags->no_measure, "predict alone: nothing is trained or kept");
   command.AddOption("--out", &flags->out, "folder of results.jsonl and results.sqlite")
       .ShowDefault();

@@ -52,18 +52,58 @@ constexpr char kSweepFooter[] =
     "Every run is kept as it ends. However a sweep was stopped, the same command goes on where it "
     "was. The solo arm is\n"
     "added where it is missing: without it nobody knows what could have been reached.\n"
-    "Exit code 0: all runs done, 1: some failed, 2: a mistake in the file or the flags, 130: "
-    "interrupted.";
+    "Several sweeps of one FILE with one folder share its runs. `ringmaster sweep FILE --shard "
+    "auto` in a Slurm array\n"
+    "job has each task begin with its own share, then help with what is left; a task that is "
+    "killed leaves its runs to\n"
+    "the others. Tasks with a folder each (--strict-shard) are put together by `ringmaster "
+    "merge`.\n"
+    "Exit code 0: all runs done, 1: some failed or were stopped, 2: a mistake in the file or the "
+    "flags, 130: interrupted.";
 
 struct SweepFlags {
   std::string tls_folder;  // empty: none is named
   std::string file;
   std::string out = "ringmaster-out";
   bool dry_run = false;
+  std::string retry = "stopped";
   bool retry_failed = false;
+  std::string shard;  // as given; empty: none
+  bool strict_shard = false;
+  bool no_index = false;
   bool predict = false;
   int device = 0;
 };
+
+Retry RetryOf(const SweepFlags& flags) {
+  if (flags.retry_failed || flags.retry == "all") return Retry::kAll;
+  if (flags.retry == "failed") return Retry::kFailed;
+  return flags.retry == "none" ? Retry::kNone : Retry::kStopped;
+}
+
+StoreIndex IndexOf(const SweepFlags& flags) {
+  return flags.no_index ? StoreIndex::kNone : StoreIndex::kKept;
+}
+
+// How this program takes part in the sweep. InvalidArgument: --shard is none, or it does not fit.
+absl::StatusOr<SweepOptions> OptionsFor(const SweepFlags& flags, const LoadedSweep& sweep) {
+  SweepOptions options;
+  options.device = flags.device;
+  options.retry = RetryOf(flags);
+  options.interrupted = &InterruptFlag();
+  if (flags.strict_shard && flags.shard.empty())
+    return absl::InvalidArgumentError("--strict-shard: of which share? give --shard I/N too");
+  if (flags.shard.empty()) return options;
+  RM_ASSIGN_OR_RETURN(options.shard, ParseShard(flags.shard));
+  options.shard.is_strict = flags.strict_shard;
+  options.waits_for_others = false;
+  if (flags.strict_shard && sweep.tuning.has_value()) {
+    return absl::InvalidArgumentError(
+        "--strict-shard: this sweep tunes, and each task would choose values of its own; have all "
+        "tasks share one folder, without --strict-shard");
+  }
+  return options;
+}
 
 // Seconds that a run of each cell takes at least, by its index: start-up and evaluation as a few
 // steps of its solo cell show them, and so many of its steps. Runs the solo cells; nothing is kept.
@@ -102,9 +142,10 @@ absl::Status DryRun(const LoadedSweep& sweep, const std::vector<SweepRun>& runs,
                     const SweepFlags& flags) {
   const SweepPlan& plan = sweep.plan;
   std::printf("%s", PlanText(plan, runs).c_str());
-  const std::vector<PlannedRun> left = RunsLeft(plan, runs, flags.retry_failed);
-  const SweepState state = StateOf(plan, runs, flags.retry_failed);
-  std::printf("%zu runs: %zu done, %zu failed, %zu to do", state.runs, state.done, state.failed,
+  const std::vector<PlannedRun> left = RunsLeft(plan, runs, RetryOf(flags));
+  const SweepState state = StateOf(plan, runs, RetryOf(flags));
+  std::printf("%zu runs: %zu done, %zu failed, %s%zu to do", state.runs, state.done, state.failed,
+              state.stopped == 0 ? "" : absl::StrCat(state.stopped, " stopped, ").c_str(),
               left.size());
   if (left.empty() || (sweep.spec.has_simulate() && state.seconds_left == 0)) {
     std::printf("\n");
@@ -127,13 +168,10 @@ absl::Status DryRun(const LoadedSweep& sweep, const std::vector<SweepRun>& runs,
   return absl::OkStatus();
 }
 
-absl::Status RunAndShow(const LoadedSweep& sweep, Store& store, const SweepFlags& flags) {
+absl::Status RunAndShow(const LoadedSweep& sweep, Store& store, SweepOptions options,
+                        const SweepFlags& flags) {
   const SweepPlan& plan = sweep.plan;
   TerminalWatcher watcher;
-  SweepOptions options;
-  options.device = flags.device;
-  options.retry_failed = flags.retry_failed;
-  options.interrupted = &InterruptFlag();
   CalibrationOptions calibration;
   calibration.device = flags.device;
   calibration.interrupted = &InterruptFlag();
@@ -158,8 +196,8 @@ absl::Status RunAndShow(const LoadedSweep& sweep, Store& store, const SweepFlags
       std::remove_if(records.begin(), records.end(),
                      [&](const RunRecord& record) { return record.sweep().sweep() != plan.name; }),
       records.end());
-  std::printf("%s%s\nrecords: %s/results.jsonl, %s/results.sqlite\n", InterruptFlag() ? "\n" : "",
-              ResultsText(plan, records).c_str(), flags.out.c_str(), flags.out.c_str());
+  std::printf("%s%s\nrecords: %s\n", InterruptFlag() ? "\n" : "",
+              ResultsText(plan, records).c_str(), store.FilesText().c_str());
   if (absl::IsCancelled(status))
     std::fprintf(stderr, "interrupted; the same command goes on from here\n");
   return status;
@@ -180,8 +218,10 @@ absl::StatusOr<LoadedSweep> Load(const SweepFlags& flags) {
 
 int ShowPlan(const SweepFlags& flags) {
   const absl::StatusOr<LoadedSweep> sweep = Load(flags);
-  if (!sweep.ok()) {
-    Log(LogLevel::kError, sweep.status().message());
+  absl::Status status = sweep.status();
+  if (status.ok()) status = OptionsFor(flags, *sweep).status();
+  if (!status.ok()) {
+    Log(LogLevel::kError, status.message());
     return kExitUserError;
   }
   if (sweep->tuning.has_value()) {
@@ -194,17 +234,14 @@ int ShowPlan(const SweepFlags& flags) {
 
 // Finds each cell's values, where the sweep tunes some, with what a store of its own has of the
 // runs: the same command goes on where it was, and reports of the sweep leave them out.
-absl::Status Tune(const SweepFlags& flags, LoadedSweep* sweep) {
+absl::Status Tune(const SweepFlags& flags, const SweepOptions& options, LoadedSweep* sweep) {
   if (!sweep->tuning.has_value()) return absl::OkStatus();
   const std::string folder = TuningFolder(flags.out);
-  RM_ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, Store::Open(folder));
+  RM_ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, Store::Open(folder, IndexOf(flags)));
   std::fprintf(stderr, "tuning: %zu runs of %lld samples each, kept in %s\n",
                sweep->tuning->runs.order.size(),
                static_cast<long long>(sweep->spec.tuning().budget_samples()), folder.c_str());
   TerminalWatcher watcher;
-  SweepOptions options;
-  options.device = flags.device;
-  options.interrupted = &InterruptFlag();
   RM_ASSIGN_OR_RETURN(const std::vector<TunedArm> tuned,
                       RunTuning(*sweep->tuning, *store, options, watcher));
   for (const std::string& warning : EdgeWarnings(tuned)) Log(LogLevel::kWarning, warning);
@@ -212,13 +249,13 @@ absl::Status Tune(const SweepFlags& flags, LoadedSweep* sweep) {
 }
 
 // --dry-run of a sweep that tunes: the values are known once the runs that find them are done.
-absl::Status DryRunTuned(const SweepFlags& flags, LoadedSweep* sweep) {
+absl::Status DryRunTuned(const SweepFlags& flags, const SweepOptions& options, LoadedSweep* sweep) {
   const TuningPlan& tuning = *sweep->tuning;
   RM_ASSIGN_OR_RETURN(const std::vector<SweepRun> runs,
                       Store::ReadSweepRuns(TuningFolder(flags.out), tuning.runs.name));
-  const size_t left = RunsLeft(tuning.runs, runs, false).size();
+  const size_t left = RunsLeft(tuning.runs, runs, Retry::kStopped).size();
   if (left == 0) {
-    RM_RETURN_IF_ERROR(Tune(flags, sweep));
+    RM_RETURN_IF_ERROR(Tune(flags, options, sweep));
   } else {
     std::printf("%s%zu runs of %lld samples to find each cell's values, %zu to do; then\n",
                 PlanText(tuning.runs, runs).c_str(), tuning.runs.order.size(),
@@ -229,9 +266,9 @@ absl::Status DryRunTuned(const SweepFlags& flags, LoadedSweep* sweep) {
   return DryRun(*sweep, stored, flags);
 }
 
-int ShowWhatIsLeft(const SweepFlags& flags, LoadedSweep* sweep) {
+int ShowWhatIsLeft(const SweepFlags& flags, const SweepOptions& options, LoadedSweep* sweep) {
   const auto status = [&]() -> absl::Status {
-    if (sweep->tuning.has_value()) return DryRunTuned(flags, sweep);
+    if (sweep->tuning.has_value()) return DryRunTuned(flags, options, sweep);
     RM_ASSIGN_OR_RETURN(const std::vector<SweepRun> runs,
                         Store::ReadSweepRuns(flags.out, sweep->plan.name));
     return DryRun(*sweep, runs, flags);
@@ -253,6 +290,8 @@ int Sweep(const SweepFlags& flags) {
   }
   absl::StatusOr<LoadedSweep> sweep = Load(flags);
   if (!sweep.ok()) return fail(sweep.status(), kExitUserError);
+  const absl::StatusOr<SweepOptions> options = OptionsFor(flags, *sweep);
+  if (!options.ok()) return fail(options.status(), kExitUserError);
   const SweepPlan& plan = sweep->plan;
   if (flags.predict && sweep->spec.has_simulate()) {
     return fail(absl::InvalidArgumentError(
@@ -261,19 +300,22 @@ int Sweep(const SweepFlags& flags) {
   }
   if (!plan.question.empty()) std::fprintf(stderr, "%s\n", plan.question.c_str());
   TellOfWeights(SpecsOf(plan));
-  if (flags.dry_run) return ShowWhatIsLeft(flags, &*sweep);
-  auto store = Store::Open(flags.out);
+  if (flags.dry_run) return ShowWhatIsLeft(flags, *options, &*sweep);
+  auto store = Store::Open(flags.out, IndexOf(flags));
   if (!store.ok()) return fail(store.status(), kExitUserError);
-  absl::Status status = Tune(flags, &*sweep);
-  if (status.ok()) status = RunAndShow(*sweep, **store, flags);
+  absl::Status status = Tune(flags, *options, &*sweep);
+  if (status.ok()) status = RunAndShow(*sweep, **store, *options, flags);
   if (InterruptFlag()) return kExitInterrupted;
   if (!status.ok()) return fail(status, kExitFailedRun);
   const auto now = (*store)->SweepRuns(plan.name);
   if (!now.ok()) return fail(now.status(), kExitFailedRun);
-  const SweepState state = StateOf(plan, *now, flags.retry_failed);
+  const SweepState state = StateOf(plan, *now, RetryOf(flags));
   if (state.failed > 0)
     std::fprintf(stderr, "%zu runs failed; --retry-failed tries them again\n", state.failed);
-  return state.failed > 0 ? kExitFailedRun : kExitOk;
+  if (state.stopped > 0)
+    std::fprintf(stderr, "%zu runs were stopped; the same command makes them again\n",
+                 state.stopped);
+  return state.failed + state.stopped > 0 ? kExitFailedRun : kExitOk;
 }
 
 }  // namespace
@@ -295,7 +337,24 @@ void DeclareSweep(Command program, Action* action) {
                  "folder of certificates, where the file says transport { security: \"tls\" } "
                  "[RINGMASTER_TLS_DIR]")
       .Takes("DIR");
-  command.AddFlag("--retry-failed", &flags->retry_failed, "run again what failed before");
+  command
+      .AddOption("--shard", &flags->shard,
+                 "begin with the I-th of N shares of the runs; auto: as this task of a Slurm array "
+                 "job (SLURM_ARRAY_TASK_ID). Ends when other living programs are at all that is "
+                 "left")
+      .Takes("I/N");
+  command.AddFlag("--strict-shard", &flags->strict_shard,
+                  "do nothing but that share, as where each task has a folder of its own");
+  command
+      .AddOption("--retry", &flags->retry,
+                 "which runs are made again: those that were stopped (by a signal, for want of "
+                 "memory, with a host that was lost), those that failed, all of them, or none")
+      .OneOf({"stopped", "failed", "all", "none"})
+      .ShowDefault();
+  command.AddFlag("--retry-failed", &flags->retry_failed,
+                  "run again what failed before; the same as --retry all");
+  command.AddFlag("--no-index", &flags->no_index,
+                  "keep no results.sqlite, as on network file systems, where none is kept anyway");
   command.AddFlag("--predict", &flags->predict,
                   "say before each run what its step will take, as `ringmaster predict` does, "
                   "and keep that with it");

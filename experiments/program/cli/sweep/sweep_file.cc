@@ -5,8 +5,10 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "common/base/check.h"
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
@@ -149,6 +151,27 @@ RunRecord SimulateCell(const SweepSpec& sweep, const PlannedCell& cell, const Ru
     progress(told);
   };
   return SimulateRun(spec, *options);
+}
+
+absl::StatusOr<SweepShard> ParseShard(const std::string& text) {
+  SweepShard shard;
+  if (text == "auto") {
+    RM_ASSIGN_OR_RETURN(const std::optional<ArrayTask> task, ReadArrayTask());
+    if (!task.has_value()) return shard;
+    shard.index = static_cast<size_t>(task->index);
+    shard.count = static_cast<size_t>(task->count);
+    return shard;
+  }
+  const std::vector<std::string> parts = absl::StrSplit(text, '/');
+  int32_t ordinal = 0, count = 0;
+  if (parts.size() != 2 || !absl::SimpleAtoi(parts[0], &ordinal) ||
+      !absl::SimpleAtoi(parts[1], &count) || count < 1 || ordinal < 1 || ordinal > count) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--shard ", text, ": expected I/N with I from 1 to N, such as 2/4, or auto"));
+  }
+  shard.index = static_cast<size_t>(ordinal - 1);
+  shard.count = static_cast<size_t>(count);
+  return shard;
 }
 
 std::string TuningFolder(const std::string& store) { return store + "/tuning"; }

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "experiments/program/run/arm_progress.h"
 #include "experiments/study/sweep/cells.h"
+#include "experiments/study/sweep/run_sweep.h"
 #include "experiments/study/sweep/sweep_plan.h"
 #include "experiments/study/tune/run_tuning.h"
 #include "proto/run_record.pb.h"
@@ -39,6 +40,10 @@ absl::Status UseTuned(const std::vector<TunedArm>& tuned, LoadedSweep* sweep);
 RunRecord SimulateCell(const SweepSpec& sweep, const PlannedCell& cell, const RunSpec& spec,
                        int32_t threads, const std::atomic<bool>* interrupted,
                        const ProgressSink& progress);
+
+// The share that `text` names: "2/4" is the second of four; "auto" that of this task of an array
+// job (ReadArrayTask), or all where it is none. InvalidArgument: anything else.
+absl::StatusOr<SweepShard> ParseShard(const std::string& text);
 
 // The folder, below that of a store, in which runs that only choose values are kept.
 std::string TuningFolder(const std::string& store);

@@ -20,7 +20,7 @@ class TerminalWatcher : public SweepWatcher {
   void OnStart(const SweepState& state, const PlannedCell& cell, int32_t trial) override {
     line_.emplace();
     state_ = state;
-    const size_t ended = state.done + state.failed;
+    const size_t ended = state.done + state.failed + state.stopped;
     label_ = absl::StrCat(std::min(ended + 1, state.runs), "/", state.runs, " ",
                           SettingsText(cell.settings), " trial ", trial);
   }
@@ -42,11 +42,17 @@ class TerminalWatcher : public SweepWatcher {
     std::fprintf(stderr, "waiting for the runs that other programs are at (%s)\n", holder.c_str());
   }
 
-  void OnEnd(const RunSummary& summary) override {
-    line_->Finish(summary.status() == "ok"
-                      ? absl::StrFormat("%s  %.1f s  %s samples/s", label_, summary.run_seconds(),
-                                        FormatCount(summary.samples_per_second()))
-                      : absl::StrCat(label_, "  failed: ", summary.status()));
+  void OnLeave(size_t count, const std::string& holder) override {
+    std::fprintf(stderr, "%zu runs are left to other programs, which are at them (%s)\n", count,
+                 holder.c_str());
+  }
+
+  void OnEnd(const RunSummary& summary, bool stopped) override {
+    line_->Finish(
+        summary.status() == "ok"
+            ? absl::StrFormat("%s  %.1f s  %s samples/s", label_, summary.run_seconds(),
+                              FormatCount(summary.samples_per_second()))
+            : absl::StrCat(label_, stopped ? "  stopped: " : "  failed: ", summary.status()));
   }
 
  private:

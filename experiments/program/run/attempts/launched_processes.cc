@@ -55,13 +55,13 @@ absl::Status StartProcesses(const LaunchPlan& plan, Children* children,
   return absl::OkStatus();
 }
 
-absl::Status StartByMpirun(const LaunchPlan& plan, const std::string& transport,
-                           const std::string& spec_file, Children* children) {
-  std::vector<std::string> arguments = CommonArguments(plan, spec_file);
+absl::Status StartByMpirun(const LaunchPlan& plan, const MpiLaunch& launch, Children* children) {
+  std::vector<std::string> arguments = CommonArguments(plan, launch.spec_file);
   arguments.insert(arguments.end(), {"--device", absl::StrCat(plan.device)});
   MpirunOptions mpirun;
+  mpirun.launcher = launch.launcher;
   mpirun.ranks = plan.processes;
-  mpirun.transport = transport;
+  mpirun.transport = launch.transport;
   absl::StatusOr<ChildProgram> program = Mpirun(mpirun, arguments, {TokenSetting(plan)});
   return program.ok() ? children->Start(*program) : program.status();
 }

@@ -31,10 +31,15 @@ struct LaunchPlan {
 absl::Status StartProcesses(const LaunchPlan& plan, Children* children,
                             const std::function<void(int32_t process, pid_t pid)>& started);
 
-// Starts mpirun as the only child, which starts the processes; `transport` is the spec's.
-// `spec_file` has the spec, and outlives their start.
-absl::Status StartByMpirun(const LaunchPlan& plan, const std::string& transport,
-                           const std::string& spec_file, Children* children);
+// The launcher of an MPI that starts the processes.
+struct MpiLaunch {
+  std::string launcher;   // MpirunOptions'
+  std::string transport;  // the spec's
+  std::string spec_file;  // has the spec, and outlives their start
+};
+
+// Starts the launcher as the only child.
+absl::Status StartByMpirun(const LaunchPlan& plan, const MpiLaunch& launch, Children* children);
 
 }  // namespace ringmaster
 

@@ -4,9 +4,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "common/trace/phase.h"
+#include "experiments/program/run/attempts/shared_file.h"
 
 namespace ringmaster {
 
@@ -19,12 +21,8 @@ class RunClock {
   static absl::StatusOr<std::unique_ptr<RunClock>> Create();
   // A process's side. Errors: no such file, or one of another kind.
   static absl::StatusOr<std::unique_ptr<RunClock>> Open(const std::string& path);
-  ~RunClock();
-  RunClock(const RunClock&) = delete;
-  RunClock& operator=(const RunClock&) = delete;
-
   // Where processes of this user open it, while the launcher's object lives.
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return file_.path(); }
 
   // Absent: it has not begun.
   std::optional<Clock::time_point> begin() const;
@@ -34,11 +32,10 @@ class RunClock {
 
  private:
   struct Memory;
-  RunClock() = default;
+  explicit RunClock(SharedFile file) : file_(std::move(file)) {}
+  Memory* memory() const { return static_cast<Memory*>(file_.data()); }
 
-  std::string path_;
-  int file_ = -1;  // of the launcher's side
-  Memory* memory_ = nullptr;
+  const SharedFile file_;
 };
 
 }  // namespace ringmaster

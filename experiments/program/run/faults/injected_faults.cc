@@ -1,10 +1,6 @@
 #include "experiments/program/run/faults/injected_faults.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,10 +10,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "common/base/fd.h"
 #include "common/base/shared_futex.h"
 #include "common/base/status_macros.h"
-#include "common/base/system_error.h"
 #include "experiments/program/run/faults/cut_connections.h"
 
 namespace ringmaster {
@@ -39,6 +33,7 @@ struct Entry {
   std::atomic<uint32_t> due;      // some worker has begun the step
   std::atomic<int64_t> begun_ns;  // 0: not yet; by whoever does it, before it does
   std::atomic<int64_t> pid;       // of whom it is done to
+  std::atomic<uint32_t> went_on;  // who was stopped runs again
   std::atomic<uint32_t> failed;
 };
 
@@ -74,36 +69,22 @@ int64_t MomentOf(const Fault& fault, int64_t joined_ns) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<FaultGiver>> FaultGiver::Create(const std::vector<Fault>& faults) {
-  std::unique_ptr<FaultGiver> giver(new FaultGiver());
-  giver->faults_ = faults;
-  giver->goes_on_.resize(faults.size());
-  giver->size_ = SizeFor(static_cast<int64_t>(faults.size()));
-  giver->file_ = memfd_create("ringmaster-faults", MFD_CLOEXEC);
-  if (giver->file_ < 0 || ftruncate(giver->file_, giver->size_) != 0)
-    return SystemError(errno, "faults: cannot make an anonymous file");
-  void* memory = mmap(nullptr, giver->size_, PROT_READ | PROT_WRITE, MAP_SHARED, giver->file_, 0);
-  if (memory == MAP_FAILED) return SystemError(errno, "faults: cannot map an anonymous file");
-  giver->memory_ = memory;
-  giver->path_ = absl::StrCat("/proc/", getpid(), "/fd/", giver->file_);
+  RM_ASSIGN_OR_RETURN(SharedFile file,
+                      SharedFile::Create("faults", SizeFor(static_cast<int64_t>(faults.size()))));
   for (size_t i = 0; i < faults.size(); ++i)
-    std::memcpy(EntryOf(memory, i).text, faults[i].text.data(), faults[i].text.size());
-  HeadOf(memory).faults = static_cast<int64_t>(faults.size());
-  HeadOf(memory).magic = kMagic;
-  return giver;
-}
-
-FaultGiver::~FaultGiver() {
-  if (memory_ != nullptr) munmap(memory_, size_);
-  if (file_ >= 0) close(file_);
+    std::memcpy(EntryOf(file.data(), i).text, faults[i].text.data(), faults[i].text.size());
+  HeadOf(file.data()).faults = static_cast<int64_t>(faults.size());
+  HeadOf(file.data()).magic = kMagic;
+  return std::unique_ptr<FaultGiver>(new FaultGiver(std::move(file), faults));
 }
 
 void FaultGiver::LetGoOn() {
   for (size_t i = 0; i < faults_.size(); ++i) {
-    Entry& entry = EntryOf(memory_, i);
+    const Entry& entry = EntryOf(file_.data(), i);
     const int64_t begun = entry.begun_ns.load();
-    if (goes_on_[i] || begun == 0 || !faults_[i].lasts.has_value()) continue;
+    if (begun == 0 || !faults_[i].lasts.has_value() || entry.went_on.load() != 0) continue;
     if (Now() < begun + absl::ToInt64Nanoseconds(*faults_[i].lasts)) continue;
-    goes_on_[i] = true;
+    // Until it says that it runs: the first one may come before it has stopped.
     kill(static_cast<pid_t>(entry.pid.load()), SIGCONT);
   }
 }
@@ -111,12 +92,12 @@ void FaultGiver::LetGoOn() {
 void FaultGiver::RunIsOver() { over_ns_ = Now(); }
 
 FaultGiver::Outcome FaultGiver::OutcomeOf(size_t index) const {
-  const Entry& entry = EntryOf(memory_, index);
+  const Entry& entry = EntryOf(file_.data(), index);
   Outcome outcome;
   const int64_t begun = entry.begun_ns.load();
   // What comes to a process that ends, behind the run, is none of the run.
   if (begun == 0 || (over_ns_.has_value() && begun > *over_ns_)) return outcome;
-  outcome.seconds = static_cast<double>(begun - HeadOf(memory_).joined_ns.load()) / 1e9;
+  outcome.seconds = static_cast<double>(begun - HeadOf(file_.data()).joined_ns.load()) / 1e9;
   outcome.until_the_end = static_cast<double>(over_ns_.value_or(Now()) - begun) / 1e9;
   if (entry.failed.load() != 0) outcome.failure = "it had no connection to cut";
   return outcome;
@@ -125,17 +106,12 @@ FaultGiver::Outcome FaultGiver::OutcomeOf(size_t index) const {
 absl::StatusOr<std::unique_ptr<FaultTaker>> FaultTaker::Open(const std::string& path,
                                                              std::vector<NodeId> nodes,
                                                              const HostPort& coordinator) {
-  const Fd file(open(path.c_str(), O_RDWR | O_CLOEXEC));
-  if (!file.valid()) return SystemError(errno, absl::StrCat("faults: cannot open ", path));
-  struct stat status;
-  if (fstat(file.get(), &status) != 0 || status.st_size < SizeFor(0))
+  RM_ASSIGN_OR_RETURN(SharedFile file, SharedFile::Open("faults", path, SizeFor(0)));
+  if (HeadOf(file.data()).magic != kMagic || SizeFor(HeadOf(file.data()).faults) != file.size())
     return absl::InvalidArgumentError(absl::StrCat("faults: ", path, " is none of their files"));
-  void* memory = mmap(nullptr, status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
-  if (memory == MAP_FAILED) return SystemError(errno, absl::StrCat("faults: cannot map ", path));
   std::unique_ptr<FaultTaker> taker(
-      new FaultTaker(memory, status.st_size, std::move(nodes), coordinator.port));
-  if (HeadOf(memory).magic != kMagic || SizeFor(HeadOf(memory).faults) != status.st_size)
-    return absl::InvalidArgumentError(absl::StrCat("faults: ", path, " is none of their files"));
+      new FaultTaker(std::move(file), std::move(nodes), coordinator.port));
+  void* const memory = taker->file_.data();
   bool is_awaited = false;
   for (int64_t i = 0; i < HeadOf(memory).faults; ++i) {
     const char* text = EntryOf(memory, i).text;
@@ -148,14 +124,13 @@ absl::StatusOr<std::unique_ptr<FaultTaker>> FaultTaker::Open(const std::string& 
   return taker;
 }
 
-FaultTaker::FaultTaker(void* memory, int64_t size, std::vector<NodeId> nodes, int kept_port)
-    : memory_(memory), size_(size), nodes_(std::move(nodes)), kept_port_(kept_port) {}
+FaultTaker::FaultTaker(SharedFile file, std::vector<NodeId> nodes, int kept_port)
+    : file_(std::move(file)), nodes_(std::move(nodes)), kept_port_(kept_port) {}
 
 FaultTaker::~FaultTaker() {
   stopping_.store(true);
-  Ring(HeadOf(memory_).bell);
+  Ring(HeadOf(file_.data()).bell);
   if (thread_.joinable()) thread_.join();
-  munmap(memory_, size_);
 }
 
 bool FaultTaker::LivesHere(NodeId node) const {
@@ -164,19 +139,20 @@ bool FaultTaker::LivesHere(NodeId node) const {
 
 void FaultTaker::Joined() {
   int64_t none = 0;
-  if (HeadOf(memory_).joined_ns.compare_exchange_strong(none, Now())) Ring(HeadOf(memory_).bell);
+  if (HeadOf(file_.data()).joined_ns.compare_exchange_strong(none, Now()))
+    Ring(HeadOf(file_.data()).bell);
 }
 
 double FaultTaker::OnStep(int32_t rank, int64_t step) {
   for (size_t i = 0; i < faults_.size(); ++i) {
     const Fault& fault = faults_[i];
-    Entry& entry = EntryOf(memory_, i);
+    Entry& entry = EntryOf(file_.data(), i);
     const bool is_own = fault.target == NodeId{Role::kWorker, rank};
     if (fault.step.has_value() && step >= *fault.step && entry.begun_ns.load() == 0) {
       if (is_own) {
         Do(i);
       } else if (fault.target.role == Role::kServer && entry.due.exchange(1) == 0) {
-        Ring(HeadOf(memory_).bell);
+        Ring(HeadOf(file_.data()).bell);
       }
     }
   }
@@ -189,13 +165,13 @@ double FaultTaker::SlownessOf(int32_t rank) const {
     const Fault& fault = faults_[i];
     const bool slows =
         fault.action == Fault::Action::kSlow && fault.target == NodeId{Role::kWorker, rank};
-    if (slows && EntryOf(memory_, i).begun_ns.load() != 0) factor *= fault.factor;
+    if (slows && EntryOf(file_.data(), i).begun_ns.load() != 0) factor *= fault.factor;
   }
   return factor;
 }
 
 void FaultTaker::Do(size_t index) {
-  Entry& entry = EntryOf(memory_, index);
+  Entry& entry = EntryOf(file_.data(), index);
   entry.pid.store(getpid());
   int64_t never = 0;
   if (!entry.begun_ns.compare_exchange_strong(never, Now())) return;
@@ -204,7 +180,10 @@ void FaultTaker::Do(size_t index) {
       kill(getpid(), SIGKILL);
       return;
     case Fault::Action::kStop:
-      kill(getpid(), SIGSTOP);
+      // To this very thread. A signal to the process goes to its main thread, and until that has a
+      // core, this one makes further steps.
+      raise(SIGSTOP);
+      entry.went_on.store(1);
       return;
     case Fault::Action::kSlow:
       return;  // SlownessOf says it
@@ -215,14 +194,14 @@ void FaultTaker::Do(size_t index) {
 }
 
 void FaultTaker::Watch() {
-  Head& head = HeadOf(memory_);
+  Head& head = HeadOf(file_.data());
   while (!stopping_.load()) {
     const uint32_t heard = head.bell.load();
     const int64_t joined = head.joined_ns.load();
     int64_t next = INT64_MAX;
     for (size_t i = 0; i < faults_.size(); ++i) {
       const Fault& fault = faults_[i];
-      const Entry& entry = EntryOf(memory_, i);
+      const Entry& entry = EntryOf(file_.data(), i);
       if (!LivesHere(fault.target) || entry.begun_ns.load() != 0) continue;
       if (fault.step.has_value() ? entry.due.load() != 0
                                  : joined != 0 && Now() >= MomentOf(fault, joined)) {

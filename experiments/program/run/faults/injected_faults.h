@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -15,6 +16,7 @@
 #include "absl/types/span.h"
 #include "common/base/host_port.h"
 #include "common/base/message.h"
+#include "experiments/program/run/attempts/shared_file.h"
 #include "experiments/program/run/faults/fault.h"
 
 namespace ringmaster {
@@ -28,12 +30,8 @@ namespace ringmaster {
 class FaultGiver {
  public:
   static absl::StatusOr<std::unique_ptr<FaultGiver>> Create(const std::vector<Fault>& faults);
-  ~FaultGiver();
-  FaultGiver(const FaultGiver&) = delete;
-  FaultGiver& operator=(const FaultGiver&) = delete;
-
   // Where other processes of this user open it.
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return file_.path(); }
   const std::vector<Fault>& faults() const { return faults_; }
 
   // Has processes go on that were stopped for a time, once that is over. To be called a few times a
@@ -52,15 +50,12 @@ class FaultGiver {
   Outcome OutcomeOf(size_t index) const;
 
  private:
-  FaultGiver() = default;
+  FaultGiver(SharedFile file, std::vector<Fault> faults)
+      : file_(std::move(file)), faults_(std::move(faults)) {}
 
-  std::vector<Fault> faults_;
-  std::vector<bool> goes_on_;  // by fault: it was told to
+  const SharedFile file_;
+  const std::vector<Fault> faults_;
   std::optional<int64_t> over_ns_;  // absent: it is not over
-  int file_ = -1;
-  void* memory_ = nullptr;
-  int64_t size_ = 0;
-  std::string path_;
 };
 
 // The side of one process of a run.
@@ -86,7 +81,7 @@ class FaultTaker {
   double SlownessOf(int32_t rank) const;
 
  private:
-  FaultTaker(void* memory, int64_t size, std::vector<NodeId> nodes, int kept_port);
+  FaultTaker(SharedFile file, std::vector<NodeId> nodes, int kept_port);
 
   bool LivesHere(NodeId node) const;
   // Does fault `index` to this process, unless it was done before.
@@ -94,8 +89,7 @@ class FaultTaker {
   // The thread's: waits for the moments that no step of this process is.
   void Watch();
 
-  void* const memory_;
-  const int64_t size_;
+  const SharedFile file_;
   const std::vector<NodeId> nodes_;
   const int kept_port_;
   std::vector<Fault> faults_;

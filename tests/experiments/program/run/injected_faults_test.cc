@@ -2,10 +2,16 @@
 
 #include <netinet/in.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <memory>
+#include <new>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -50,6 +56,38 @@ TEST(InjectedFaults, AWorkerIsKilledAtItsVeryStepAndTheLauncherKnowsWhen) {
   EXPECT_GE(giver->OutcomeOf(0).seconds, 0);
   // Whoever makes the step once more lives.
   EXPECT_EQ(taker->OnStep(1, 5), 1);
+}
+
+// In a process of its own whose step thread is not its main thread, as workers are.
+TEST(InjectedFaults, AStoppedWorkerMakesNothingOfItsStepUntilItGoesOn) {
+  for (int round = 0; round < 20; ++round) {
+    const auto giver = Give({"worker:1@step=5 stop 1ms"});
+    void* const page =
+        mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ASSERT_NE(page, MAP_FAILED);
+    auto* const steps_begun = new (page) std::atomic<int>(0);
+    const pid_t worker = fork();
+    ASSERT_GE(worker, 0);
+    if (worker == 0) {
+      const auto taker = Take(*giver, {kWorker1});
+      std::thread([&] {
+        taker->OnStep(1, 5);
+        steps_begun->fetch_add(1);
+      }).join();
+      _exit(0);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(worker, &status, WUNTRACED), worker);
+    EXPECT_TRUE(WIFSTOPPED(status));
+    EXPECT_EQ(steps_begun->load(), 0);
+    EXPECT_TRUE(WaitUntil(Patience(10), [&] {
+      giver->LetGoOn();
+      return waitpid(worker, &status, WNOHANG) == worker;
+    }));
+    EXPECT_TRUE(WIFEXITED(status));
+    EXPECT_EQ(steps_begun->load(), 1);
+    munmap(page, 4096);
+  }
 }
 
 TEST(InjectedFaults, ASlowedWorkerStaysSlow) {

@@ -224,5 +224,38 @@ TEST_F(LauncherEnvironmentTest, TorchrunsAgentIsKnownByItsVariable) {
   EXPECT_NE(WhyMasterPortMayBeTaken().find("torchrun's agent"), std::string::npos);
 }
 
+TEST_F(LauncherEnvironmentTest, AnArrayTasksShareIsCountedFromTheFirst) {
+  constexpr const char* kNames[] = {"SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT",
+                                    "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_STEP"};
+  const auto read = [&](const std::vector<const char*>& values) {
+    for (const char* name : kNames) unsetenv(name);
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (*values[i] != '\0') Set(kNames[i], values[i]);
+    }
+    return ReadArrayTask();
+  };
+  ASSERT_TRUE(read({}).ok());
+  EXPECT_FALSE(read({})->has_value());
+  const struct {
+    std::vector<const char*> values;
+    int index;
+  } kCases[] = {{{"3", "4", "0"}, 3},       // --array=0-3
+                {{"1", "4", "1", "1"}, 0},  // --array=1-4
+                {{"5", "3", "1", "2"}, 2},  // --array=1-5:2
+                {{"7", "1", "7"}, 0}};
+  for (const auto& [values, index] : kCases) {
+    const auto task = read(values);
+    ASSERT_TRUE(task.ok() && task->has_value()) << task.status();
+    EXPECT_EQ((*task)->index, index);
+    EXPECT_EQ((*task)->count, std::stoi(values[1]));
+  }
+  // --array=1,5,6
+  ExpectError(read({"6", "3", "1", "1"}).status(), {"SLURM_ARRAY_TASK_ID=6", "--shard I/N"});
+  ExpectError(read({"0", "3", "1"}).status(), {"SLURM_ARRAY_TASK_MIN=1"});
+  ExpectError(read({"2", "3", "1", "2"}).status(), {"SLURM_ARRAY_TASK_STEP=2"});
+  ExpectError(read({"2"}).status(), {"SLURM_ARRAY_TASK_COUNT is not"});
+  ExpectError(read({"two", "3", "1"}).status(), {"SLURM_ARRAY_TASK_ID=\"two\""});
+}
+
 }  // namespace
 }  // namespace ringmaster

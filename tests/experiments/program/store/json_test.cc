@@ -123,6 +123,19 @@ TEST(Json, SeriesAndEvaluationsAreThereAsLongAsTheReportsAre) {
   EXPECT_FALSE(nlohmann::json::parse(SummaryJson(record)).contains("series"));
 }
 
+TEST(Json, EveryWireIsThereWithItsBytes) {
+  RunRecord record;
+  WorkerReport* worker = record.add_reports()->add_workers();
+  EXPECT_FALSE(Json::parse(SummaryJson(record))["series"][0].contains("wires"));
+  worker->add_wires()->set_wire("shm");
+  worker->mutable_wires(0)->set_payload_bytes_up(12);
+  worker->add_wires()->set_wire("tcp");
+  worker->mutable_wires(1)->set_payload_bytes_down(34);
+  EXPECT_EQ(Json::parse(SummaryJson(record))["series"][0]["wires"], Json::parse(R"([
+      {"wire": "shm", "payload_bytes_up": 12, "payload_bytes_down": 0},
+      {"wire": "tcp", "payload_bytes_up": 0, "payload_bytes_down": 34}])"));
+}
+
 TEST(Json, TheCollectiveOfEveryBucketIsNamedAndHalvesAreCounted) {
   RunRecord record;
   WorkerReport* worker = record.add_reports()->add_workers();

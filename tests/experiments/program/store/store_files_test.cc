@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "experiments/program/store/run_files.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/experiments/program/store/store_fixture.h"
@@ -21,14 +22,14 @@ TEST_F(StoreTest, TwoStoresOnOneFolderHaveAFileOfLinesEach) {
   ASSERT_TRUE(second->Append(Record("b")).ok());
   ASSERT_TRUE(first->Append(Record("c")).ok());
   EXPECT_EQ(second->Records()->size(), 3u);
-  EXPECT_EQ(Lines(), LineOf(Record("a")) + LineOf(Record("c")));
-  EXPECT_EQ(OtherLines(), std::vector<std::string>({LineOf(Record("b"))}));
+  EXPECT_EQ(Lines(), WholeLine(Record("a")) + WholeLine(Record("c")));
+  EXPECT_EQ(OtherLines(), std::vector<std::string>({WholeLine(Record("b"))}));
 }
 
 TEST_F(StoreTest, AWriterThatHasEndedLeavesItsFileToTheNext) {
   ASSERT_TRUE(Open()->Append(Record("a")).ok());
   ASSERT_TRUE(Open()->Append(Record("b")).ok());
-  EXPECT_EQ(Lines(), LineOf(Record("a")) + LineOf(Record("b")));
+  EXPECT_EQ(Lines(), WholeLine(Record("a")) + WholeLine(Record("b")));
   EXPECT_TRUE(OtherLines().empty());
 }
 
@@ -108,7 +109,7 @@ TEST_F(StoreTest, RebuildingImportsTheRunsOfAnOldStore) {
   EXPECT_EQ(rebuilt->lost, std::vector<std::string>({"lost"}));
   EXPECT_TRUE(rebuilt->old_database.ok()) << rebuilt->old_database;
   EXPECT_EQ(Lines(), SummaryJson(Record("a")) + "\n" + SummaryJson(Record("lost")) + "\n" +
-                         LineOf(Record("b")) + LineOf(Record("c")));
+                         WholeLine(Record("b")) + WholeLine(Record("c")));
   EXPECT_EQ(Store::Rebuild(dir_)->imported, 0u);
   EXPECT_EQ(Store::ReadRecords(dir_)->size(), 3u);
 }
@@ -116,6 +117,83 @@ TEST_F(StoreTest, RebuildingImportsTheRunsOfAnOldStore) {
 TEST_F(StoreTest, NothingIsRebuiltWhereThereIsNoStore) {
   EXPECT_EQ(Store::Rebuild(dir_).status().code(), absl::StatusCode::kNotFound);
   EXPECT_FALSE(std::filesystem::exists(dir_));
+}
+
+// As on a network file system: no index, no locks, a file of lines for each writer.
+TEST_F(StoreTest, WithoutAnIndexWritersSeeEachOthersRunsAndReadersAllOfThem) {
+  RunRecord stopped = Record("b");
+  stopped.set_status("UNAVAILABLE: gone");
+  stopped.set_stopped(true);
+  stopped.mutable_summary()->set_status(stopped.status());
+  stopped.mutable_sweep()->set_sweep("s");
+  stopped.mutable_sweep()->set_cell("c");
+  stopped.mutable_summary()->set_sweep("s");
+  stopped.mutable_summary()->set_cell("c");
+  stopped.mutable_summary()->set_trial(0);
+  {
+    const auto first = Open(StoreIndex::kNone), second = Open(StoreIndex::kNone);
+    EXPECT_FALSE(first->has_index());
+    ASSERT_TRUE(first->Append(Record("a")).ok());
+    ASSERT_TRUE(second->Append(stopped).ok());
+    EXPECT_EQ(first->Records()->size(), 2u);
+    EXPECT_EQ(second->Records()->size(), 2u);
+    EXPECT_EQ(first->Append(Record("b")).code(), absl::StatusCode::kAlreadyExists);
+    const auto runs = first->SweepRuns("s");
+    ASSERT_TRUE(runs.ok()) << runs.status();
+    ASSERT_EQ(runs->size(), 1u);
+    EXPECT_TRUE((*runs)[0].stopped);
+    // One with an index sees what they add, too.
+    const auto third = Open();
+    ASSERT_TRUE(first->Append(Record("c")).ok());
+    EXPECT_EQ(third->Records()->size(), 3u);
+    std::filesystem::remove(dir_ + "/results.sqlite");
+  }
+  EXPECT_EQ(OtherLines().size(), 2u);
+  const auto records = Store::ReadRecords(dir_);
+  ASSERT_TRUE(records.ok()) << records.status();
+  EXPECT_EQ(records->size(), 3u);
+  EXPECT_EQ(Store::ReadSweepRuns(dir_, "s")->size(), 1u);
+  EXPECT_FALSE(std::filesystem::exists(dir_ + "/results.sqlite")) << "reading made an index";
+  EXPECT_EQ(Store::Rebuild(dir_)->runs, 3u);
+  EXPECT_EQ(Open(StoreIndex::kNone)->Records()->size(), 3u);
+}
+
+TEST_F(StoreTest, WithoutAnIndexTheRunsOfAnOldOneAreStillThere) {
+  ASSERT_TRUE(Open()->Append(Record("a")).ok());
+  // As an older program left it.
+  std::filesystem::remove_all(dir_ + "/records");
+  const auto store = Open(StoreIndex::kNone);
+  ASSERT_TRUE(store->Append(Record("b")).ok());
+  EXPECT_EQ(store->Records()->size(), 2u);
+  EXPECT_EQ(Count("runs"), 1);
+}
+
+TEST_F(StoreTest, ALineThatIsBeingWrittenIsReadWhenItIsWhole) {
+  std::filesystem::create_directories(dir_);
+  LineFollower follower(dir_);
+  EXPECT_TRUE(follower.ReadNew().empty());
+  std::ofstream lines(dir_ + "/results-1.jsonl");
+  lines << "{\"run_id\":\"a\"}\n{\"run_id\":" << std::flush;
+  ASSERT_EQ(follower.ReadNew().size(), 1u);
+  EXPECT_TRUE(follower.ReadNew().empty());
+  lines << "\"b\"}\n" << std::flush;
+  std::ofstream(dir_ + "/results.jsonl") << "{\"run_id\":\"c\"}\n";
+  const std::vector<ListedRun> more = follower.ReadNew();
+  ASSERT_EQ(more.size(), 2u);
+  EXPECT_EQ(more[0].run_id, "c");
+  EXPECT_EQ(more[1].run_id, "b");
+}
+
+TEST_F(StoreTest, ARunThatIsNotWantedAtTheLastMomentLeavesNothing) {
+  const auto store = Open();
+  EXPECT_EQ(store->AppendIf(Record("a"), [] { return false; }).code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(Lines(), "");
+  EXPECT_EQ(Count("runs"), 0);
+  EXPECT_TRUE(std::filesystem::is_empty(dir_ + "/records"));
+  EXPECT_TRUE(
+      store->AppendIf(Record("a"), [&] { return std::filesystem::exists(dir_ + "/records/a.pb"); })
+          .ok());
+  EXPECT_EQ(Lines(), WholeLine(Record("a")));
 }
 
 TEST_F(StoreTest, ARunIdThatIsNoFileNameIsRefused) {

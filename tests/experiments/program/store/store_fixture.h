@@ -47,7 +47,7 @@ inline RunRecord Record(const std::string& run_id) {
 }
 
 // The line of a run in results.jsonl, with its end.
-inline std::string LineOf(const RunRecord& record) {
+inline std::string WholeLine(const RunRecord& record) {
   std::string line = SummaryJson(record);
   line.pop_back();
   return absl::StrCat(line, ",\"record_file\":\"records/", record.run_id(), ".pb\"}\n");
@@ -59,8 +59,8 @@ class StoreTest : public ::testing::Test {
       : dir_(std::string(std::getenv("TEST_TMPDIR")) + "/" +
              ::testing::UnitTest::GetInstance()->current_test_info()->name()) {}
 
-  std::unique_ptr<Store> Open() {
-    auto store = Store::Open(dir_);
+  std::unique_ptr<Store> Open(StoreIndex index = StoreIndex::kKept) {
+    auto store = Store::Open(dir_, index);
     EXPECT_TRUE(store.ok()) << store.status();
     return store.ok() ? *std::move(store) : nullptr;
   }

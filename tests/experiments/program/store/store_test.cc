@@ -31,7 +31,7 @@ TEST_F(StoreTest, RunsAreInBothFilesAndSurviveReopening) {
   ASSERT_TRUE(Open()->Append(Record("a")).ok());
   const auto store = Open();
   ASSERT_TRUE(store->Append(Record("b")).ok());
-  EXPECT_EQ(Lines(), LineOf(Record("a")) + LineOf(Record("b")));
+  EXPECT_EQ(Lines(), WholeLine(Record("a")) + WholeLine(Record("b")));
   const auto records = store->Records();
   ASSERT_TRUE(records.ok()) << records.status();
   ASSERT_EQ(records->size(), 2u);
@@ -364,14 +364,14 @@ TEST_F(StoreTest, AFullDiskUnderTheLinesLeavesBothFilesAsTheyWere) {
   EXPECT_EQ(Lines() == lines, true) << "the part of a line stayed";
   EXPECT_EQ(Count("runs"), 1);
   ASSERT_TRUE(store->Append(Record("b")).ok());
-  EXPECT_EQ(Lines() == lines + LineOf(Record("b")), true);
+  EXPECT_EQ(Lines() == lines + WholeLine(Record("b")), true);
 }
 
 TEST_F(StoreTest, ATornLastLineIsClosedBeforeTheNextOne) {
   std::filesystem::create_directories(dir_);
   std::ofstream(dir_ + "/results.jsonl") << "{\"arm\": \"p";
   ASSERT_TRUE(Open()->Append(Record("a")).ok());
-  EXPECT_EQ(Lines(), "{\"arm\": \"p\n" + LineOf(Record("a")));
+  EXPECT_EQ(Lines(), "{\"arm\": \"p\n" + WholeLine(Record("a")));
 }
 
 TEST_F(StoreTest, ManyThatMakeOneFolderAtOnceAllOpenIt) {

@@ -193,18 +193,21 @@ TEST(AllReduceBench, OurOwnContendersComeFirstAndOtherEnginesOnce) {
   ASSERT_EQ(contenders.size(), 3u);
   EXPECT_EQ(contenders[1].transport, "tcp");
   EXPECT_EQ(contenders[2].engine, "gloo");
-  EXPECT_FALSE(NeedsMpirun(bench));
+  EXPECT_EQ(MpiLauncherOf(bench), "");
   bench.engines = {"mpi"};
   EXPECT_EQ(ContendersOf(bench).size(), 1u);
-  EXPECT_TRUE(NeedsMpirun(bench));
+  EXPECT_EQ(MpiLauncherOf(bench), "mpirun");
+  bench.engines = {"mpich"};
+  EXPECT_EQ(MpiLauncherOf(bench), "mpiexec.hydra");
 }
 
 TEST(AllReduceBench, AnEngineThatThereIsNotIsRefused) {
   AllReduceBench bench = TwoTransports();
   bench.engines = {kOwnEngine, "mpl"};
-  EXPECT_THAT(std::string(CheckAllReduceBench(bench, 0).message()),
-              HasSubstr("\"mpl\" is unknown; did you mean \"mpi\"? known are ringmaster, mpi, "
-                        "gloo, nccl, cuda_ipc"));
+  EXPECT_THAT(
+      std::string(CheckAllReduceBench(bench, 0).message()),
+      HasSubstr("\"mpl\" is unknown; did you mean \"mpi\"? known are ringmaster, mpi, mpich, "
+                "gloo, nccl, cuda_ipc"));
 }
 
 TEST(AllReduceBench, WorkersAndMemoryHaveTheirLimits) {

@@ -67,6 +67,43 @@ TEST(Comparisons, ARunThatFailedBeforeItReadAnythingIsOfTheLastCellOfItsSpec) {
   EXPECT_EQ(CellOf(comparisons.all[1], "ring").failed.size(), 1u);
 }
 
+TEST(Comparisons, StoppedRunsCountApartAndNotOnceTheyAreMadeAgain) {
+  std::vector<RunRecord> records = Runs(2, {1});
+  RunRecord& done = records.back();
+  done.mutable_sweep()->set_sweep("s");
+  done.mutable_sweep()->set_cell("c");
+  std::vector<RunRecord> others(3, FailedRun(done.spec(), "UNAVAILABLE: gone"));
+  others[0].set_stopped(true);
+  others[1].set_stopped(true);
+  *others[1].mutable_sweep() = done.sweep();
+  *others[2].mutable_sweep() = done.sweep();
+  others[2].mutable_sweep()->set_trial(1);
+  records = records + others;
+  const Comparisons comparisons = GroupRecords(records);
+  ASSERT_EQ(comparisons.failed.size(), 2u);
+  EXPECT_EQ(StoppedAmong(comparisons.failed), 1u);
+  EXPECT_EQ(FailedCounts(comparisons.failed), "1 failed, 1 stopped");
+  EXPECT_EQ(FailuresText(comparisons.failed), "1 run failed, 1 was stopped");
+  EXPECT_EQ(FailuresText({&others[0], &others[1]}), "2 runs were stopped");
+  EXPECT_EQ(FailuresText({&others[2]}), "1 run failed");
+}
+
+TEST(Comparisons, ATrialThatWasRunTwiceCountsOnce) {
+  std::vector<RunRecord> records = Runs(2, {1});
+  records.back().mutable_sweep()->set_sweep("s");
+  records.back().mutable_sweep()->set_cell("c");
+  RunRecord again = records.back();
+  again.set_run_id("made elsewhere");
+  RunRecord next = again;
+  next.mutable_sweep()->set_trial(1);
+  records.push_back(again);
+  records.push_back(next);
+  const Comparisons comparisons = GroupRecords(records);
+  ASSERT_EQ(comparisons.all.size(), 1u);
+  EXPECT_EQ(CellOf(comparisons.all[0], "ring").trials.size(), 2u);
+  EXPECT_EQ(comparisons.repeated, 1);
+}
+
 TEST(Comparisons, RunsWithFaultsAreNoTrialsOfThoseWithout) {
   std::vector<RunRecord> records = Runs(2, {1}) + Runs(2, {1});
   const size_t arms = records.size() / 2;

@@ -139,7 +139,7 @@ TEST(Table, ARowWithoutGapsEndsWithItsRule) {
 TEST(Table, AnotherWireIsMarkedAndExplained) {
   const std::string table = RenderTable(Arms(), 120);
   EXPECT_EQ(LinesOf(table, "dp *").size(), LinesOf(table, "single").size());
-  EXPECT_THAT(table, HasSubstr("* dp: other wire (inproc; the others grpc)"));
+  EXPECT_THAT(table, HasSubstr("* dp: other wire (inproc, not grpc)"));
   EXPECT_THAT(RenderTable({Arm("ps", 1)}, 120), Not(HasSubstr("other wire")));
 }
 

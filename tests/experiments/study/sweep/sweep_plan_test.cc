@@ -215,30 +215,61 @@ class SweepRuns : public ::testing::Test {
   SweepPlan plan_;
 };
 
-TEST_F(SweepRuns, WhatIsDoneIsNotRepeatedAndWhatFailedOnlyWhenAsked) {
-  const std::vector<SweepRun> runs = {Run(0, 0, "ok", 10), Run(1, 1, "UNAVAILABLE: gone", 1)};
-  EXPECT_EQ(RunsLeft(plan_, {}, false).size(), 4u);
-  EXPECT_EQ(RunsLeft(plan_, runs, false).size(), 2u);
-  const std::vector<PlannedRun> retried = RunsLeft(plan_, runs, true);
-  EXPECT_EQ(retried.size(), 3u);
-  for (const PlannedRun& run : retried) EXPECT_FALSE(run.cell == 0 && run.trial == 0);
+TEST_F(SweepRuns, WhatIsDoneIsNotRepeatedAndWhatFailedOrWasStoppedAsAsked) {
+  std::vector<SweepRun> runs = {Run(0, 0, "ok", 10), Run(1, 1, "OUT_OF_RANGE: nan", 1),
+                                Run(1, 0, "UNAVAILABLE: gone", 1)};
+  runs.back().stopped = true;
+  const struct {
+    Retry retry;
+    size_t left;
+  } kCases[] = {{Retry::kNone, 1}, {Retry::kStopped, 2}, {Retry::kFailed, 2}, {Retry::kAll, 3}};
+  for (const auto& [retry, left] : kCases) {
+    EXPECT_EQ(RunsLeft(plan_, {}, retry).size(), 4u);
+    EXPECT_EQ(RunsLeft(plan_, runs, retry).size(), left);
+    for (const PlannedRun& run : RunsLeft(plan_, runs, retry))
+      EXPECT_FALSE(run.cell == 0 && run.trial == 0);
+    const SweepState state = StateOf(plan_, runs, retry);
+    EXPECT_EQ(state.done, 1u);
+    EXPECT_EQ(state.failed, 1u);
+    EXPECT_EQ(state.stopped, 1u);
+  }
+}
+
+TEST_F(SweepRuns, SharesArePartsAndEachShardHelpsFromTheEnd) {
+  auto plan = PlanOf(R"pb(axes { field: "arm" values: "ring" values: "solo" }
+                          trials: 5)pb");
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const auto key = [](const PlannedRun& run) { return std::make_pair(run.cell, run.trial); };
+  std::multiset<std::pair<size_t, int32_t>> all;
+  for (size_t index = 0; index < 3; ++index) {
+    const std::vector<PlannedRun> own = RunsOfShard(*plan, {index, 3, true});
+    EXPECT_EQ(own.size(), index == 0 ? 4u : 3u);
+    for (const PlannedRun& run : own) all.insert(key(run));
+    const std::vector<PlannedRun> whole = RunsOfShard(*plan, {index, 3, false});
+    ASSERT_EQ(whole.size(), 10u);
+    for (size_t i = 0; i < own.size(); ++i) EXPECT_EQ(key(whole[i]), key(own[i]));
+    EXPECT_EQ(key(own[0]), key(plan->order[index]));
+    EXPECT_EQ(key(whole[own.size()]), key(plan->order[index == 0 ? 8 : 9]));
+  }
+  EXPECT_EQ(all.size(), 10u);
+  EXPECT_EQ(std::set(all.begin(), all.end()).size(), 10u) << "shares overlap";
 }
 
 TEST_F(SweepRuns, ARetriedRunThatSucceedsCountsAsDone) {
   const std::vector<SweepRun> runs = {Run(0, 0, "UNAVAILABLE: gone", 1), Run(0, 0, "ok", 10),
                                       Run(0, 0, "ABORTED: x", 1)};
-  const SweepState state = StateOf(plan_, runs, true);
+  const SweepState state = StateOf(plan_, runs, Retry::kAll);
   EXPECT_EQ(state.done, 1u);
   EXPECT_EQ(state.failed, 0u);
 }
 
 TEST_F(SweepRuns, TimeLeftGoesByTheCellsOwnRunsWhereThereAreSome) {
   // ring took 10 s; solo, of which nothing is known, counts as the mean.
-  const SweepState state = StateOf(plan_, {Run(0, 0, "ok", 10)}, false);
+  const SweepState state = StateOf(plan_, {Run(0, 0, "ok", 10)}, Retry::kNone);
   EXPECT_DOUBLE_EQ(state.seconds_left, 10 + 2 * 10);
-  const SweepState later = StateOf(plan_, {Run(0, 0, "ok", 10), Run(1, 0, "ok", 4)}, false);
+  const SweepState later = StateOf(plan_, {Run(0, 0, "ok", 10), Run(1, 0, "ok", 4)}, Retry::kNone);
   EXPECT_DOUBLE_EQ(later.seconds_left, 10 + 4);
-  EXPECT_DOUBLE_EQ(StateOf(plan_, {}, false).seconds_left, 0);
+  EXPECT_DOUBLE_EQ(StateOf(plan_, {}, Retry::kNone).seconds_left, 0);
 }
 
 RunRecord Record(const SweepPlan& plan, size_t cell, int32_t trial, double samples_per_second) {
@@ -263,6 +294,19 @@ TEST_F(SweepRuns, ResultsCompareTrialByTrialWithSolo) {
   EXPECT_THAT(text, HasSubstr("675 [450, 900]"));
   EXPECT_THAT(text, HasSubstr("note: fewer than 5 trials"));
   EXPECT_THAT(text, Not(HasSubstr("builds")));
+}
+
+TEST_F(SweepRuns, ResultsSayHowManyTrialsWereStoppedAndHowManyFailed) {
+  RunRecord failed = Record(plan_, 0, 0, 0), stopped = Record(plan_, 1, 0, 0),
+            made_again = Record(plan_, 1, 1, 0);
+  failed.set_status("OUT_OF_RANGE: nan");
+  for (RunRecord* record : {&stopped, &made_again}) {
+    record->set_status("UNAVAILABLE: gone");
+    record->set_stopped(true);
+  }
+  EXPECT_THAT(ResultsText(plan_, {failed, stopped, made_again, Record(plan_, 1, 1, 500)}),
+              HasSubstr("note: 1 trials failed and 1 were stopped"));
+  EXPECT_THAT(ResultsText(plan_, {Record(plan_, 1, 1, 500)}), Not(HasSubstr("were stopped")));
 }
 
 // A run whose workers move `bytes` in a step of 10 samples, scored at these losses, 10 samples

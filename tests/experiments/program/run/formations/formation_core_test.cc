@@ -64,6 +64,18 @@ TEST(FormationCore, GoesOnFromTheStepOfTheWelcomeWithTheStateBeforeIt) {
   EXPECT_EQ(GlobalBatch(core.spec()), GlobalBatch(SpecOf("ring", 4)));
 }
 
+TEST(FormationCore, KeepsTheRuleOfItsOrderOrTheOrderOfThoseLeft) {
+  RunSpec spec = SpecOf("ring", 4);
+  for (const auto& [order, later] : {std::pair<std::string, std::string>("hosts", "hosts"),
+                                     {"ranks", "ranks"},
+                                     {"3,1,0,2", "2,0,1"}}) {
+    spec.mutable_strategy()->set_group_order(order);
+    FormationCore core(spec, 2, {});
+    ASSERT_TRUE(core.GoOn(WelcomeTo(1, 0, {0, 2, 3})).ok());
+    EXPECT_EQ(core.spec().strategy().group_order(), later);
+  }
+}
+
 TEST(FormationCore, WhoHasBegunNoStepGoesOnFromWhereItsFormationBegan) {
   NodeStates node;
   FormationCore core(SpecOf("ring", 4), 3, {&node});
