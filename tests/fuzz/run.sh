@@ -12,7 +12,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$ROOT"
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/ringmaster/fuzz
 KEPT_BYTES_MAX=4096  # of one input
-KEPT_MAX=300         # inputs of one target
+KEPT_MAX=100         # inputs of one target
 seconds=600 keep=0 targets=()
 
 while (($#)); do
