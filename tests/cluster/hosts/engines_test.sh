@@ -2,24 +2,10 @@
 # Other collective libraries across hosts (network namespaces of this machine), under their own
 # launchers, which reach the second host by an agent in place of ssh: engines_test.sh PROGRAM.
 set -euo pipefail
-PROGRAM=$(realpath "$1")
 HERE=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
-OUT=$(mktemp -d /tmp/ringmaster-engines-XXXXXX)
-readonly PROGRAM HERE OUT
+readonly HERE
 source "$HERE/lab.sh"
-cleanup() {
-  remove_hosts
-  rm -rf "$OUT"
-}
-trap cleanup EXIT
-fail() {
-  echo "FAILED: $*" >&2
-  tail -n 20 "$OUT"/*.log >&2 || true
-  exit 1
-}
-why=$(why_no_lab)
-[ -z "$why" ] || fail "$why"
-make_hosts 2 "$OUT"
+open_lab "$1" fail 2
 cat >"$OUT/agent" <<A
 #!/usr/bin/env bash
 source "$HERE/lab.sh"

@@ -7,25 +7,10 @@
 # The ceiling is 1.5: of a bucket of S the ring sends 1.5 S from host to host each way, the
 # hierarchical all-reduce S. Fails below 1.3.
 set -euo pipefail
-PROGRAM=$(realpath "$1")
-HERE=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
-OUT=$(mktemp -d /tmp/ringmaster-hierarchy-XXXXXX)
-readonly PROGRAM HERE OUT ROUNDS=${2:-3}
-source "$HERE/lab.sh"
-cleanup() {
-  remove_hosts
-  rm -rf "$OUT"
-}
-trap cleanup EXIT
-fail() {
-  echo "FAILED: $*" >&2
-  tail -n 20 "$OUT"/*.log >&2 || true
-  exit 1
-}
-why=$(why_no_lab)
-[ -z "$why" ] || fail "$why"
+readonly ROUNDS=${2:-3}
+source "$(dirname "${BASH_SOURCE[0]}")/lab.sh"
 # So much that a payload of 1 Gbit/s fits beside Ethernet's, IP's and TCP's headers.
-make_hosts 2 "$OUT" $((1000000 * 1514 / 1448))
+open_lab "$1" fail 2 $((1000000 * 1514 / 1448))
 export RINGMASTER_TOKEN="of this test"
 
 # 4.3 million parameters, 17 MB a step: 0.2 s of the ring's.

@@ -2,24 +2,8 @@
 # Runs of several hosts: two network namespaces with two ranks each, by IPv4, IPv6 and names, with
 # TLS and without. Passes, and says so, where namespaces cannot be had.
 set -euo pipefail
-PROGRAM=$(realpath "$1")
-HERE=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
-OUT=$(mktemp -d /tmp/ringmaster-hosts-XXXXXX)
-readonly PROGRAM HERE OUT
-source "$HERE/lab.sh"
-cleanup() {
-  remove_hosts
-  rm -rf "$OUT"
-}
-trap cleanup EXIT
-fail() {
-  echo "FAILED: $*" >&2
-  tail -n 20 "$OUT"/*.log >&2 || true
-  exit 1
-}
-why=$(why_no_lab)
-[ -z "$why" ] || { echo "SKIPPED: $why" && exit 0; }
-make_hosts 2 "$OUT"
+source "$(dirname "${BASH_SOURCE[0]}")/lab.sh"
+open_lab "$1" skip 2
 
 readonly SMALL=(--data synthetic --model mlp --batch 8 --steps 20 --set training.kernels=cpu
   --set data.synthetic.train_samples=256 --set data.synthetic.test_samples=16)

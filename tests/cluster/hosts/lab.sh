@@ -56,3 +56,27 @@ remove_hosts() {
   for ((i = 0; i < LAB_HOSTS; ++i)); do ip netns delete "$LAB-$i" 2>/dev/null || true; done
   ip netns delete "$LAB-switch" 2>/dev/null || true
 }
+
+fail() {
+  echo "FAILED: $*" >&2
+  tail -n 20 "$OUT"/*.log >&2 || true
+  exit 1
+}
+
+# open_lab PROGRAM WITHOUT HOSTS [KILOBITS]: sets PROGRAM and the folder OUT, and makes the hosts;
+# they and OUT are gone when the test ends. WITHOUT: what a test does where there can be no hosts,
+# "skip" (it passes, and says so) or "fail".
+open_lab() {
+  PROGRAM=$(realpath "$1")
+  OUT=$(mktemp -d /tmp/ringmaster-hosts-XXXXXX) # short: sockets have their paths in it
+  readonly PROGRAM OUT
+  trap 'remove_hosts; rm -rf "$OUT"' EXIT
+  local why
+  why=$(why_no_lab)
+  if [ -n "$why" ]; then
+    [ "$2" = skip ] || fail "$why"
+    echo "SKIPPED: $why"
+    exit 0
+  fi
+  make_hosts "$3" "$OUT" ${4:+"$4"}
+}

@@ -5,21 +5,8 @@
 # and the right to make namespaces; says so and passes where something is missing.
 set -euo pipefail
 
-PROGRAM=$(realpath "$1")
-HERE=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
-OUT="${TEST_TMPDIR:-$(mktemp -d)}"
-readonly PROGRAM HERE OUT
-source "$HERE/lab.sh"
-
-fail() {
-  echo "FAILED: $1"
-  exit 1
-}
-
-why=$(why_no_lab)
-[ -z "$why" ] || { echo "SKIPPED: $why" && exit 0; }
-trap remove_hosts EXIT
-make_hosts 2 "$OUT"
+source "$(dirname "${BASH_SOURCE[0]}")/lab.sh"
+open_lab "$1" skip 2
 
 # Bytes that host 0 has sent over the cable.
 carried() { on_host 0 cat /sys/class/net/eth0/statistics/tx_bytes; }

@@ -5,20 +5,12 @@
 # missing.
 set -euo pipefail
 
-PROGRAM="$(realpath "$1")"
-HERE=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
-OUT="${TEST_TMPDIR:-$(mktemp -d)}"
-readonly PROGRAM HERE OUT
+source "$(dirname "${BASH_SOURCE[0]}")/lab.sh"
+open_lab "$1" skip 2
 # Seconds after which a rank hangs: ten times what it takes where nothing else runs, as in
 # tests/support/patience.h.
 readonly PATIENCE=600
 failed=0
-
-source "$HERE/lab.sh"
-why=$(why_no_lab)
-[ -z "$why" ] || { echo "SKIPPED: $why" && exit 0; }
-trap remove_hosts EXIT
-make_hosts 2 "$OUT"
 
 # NAME ARM TRANSPORT FLAG...: four ranks, 0 and 1 on the first host, 2 and 3 on the second. The
 # worst exit code.
