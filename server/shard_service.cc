@@ -11,6 +11,7 @@
 #include "common/base/status_macros.h"
 #include "common/codec/small_tensors.h"
 #include "common/exchange/parts.h"
+#include "common/machine/free_memory.h"
 #include "common/machine/short_turns.h"
 #include "common/scheme/registry.h"
 #include "common/update/update_rule.h"
@@ -37,6 +38,10 @@ int64_t TracedStep(int64_t exchange, const ServingPlan& plan) {
   return exchange < 0 ? -1 : (exchange + 1) * steps - 1;
 }
 
+absl::Span<std::byte> BytesOf(const Buffer& buffer) {
+  return {buffer.data(), static_cast<size_t>(buffer.size_bytes())};
+}
+
 absl::Span<const float> AsFloats(absl::Span<const std::byte> bytes) {
   return absl::MakeConstSpan(reinterpret_cast<const float*>(bytes.data()),
                              bytes.size() / sizeof(float));
@@ -53,13 +58,14 @@ absl::StatusOr<std::unique_ptr<ShardService>> ShardService::Create(
   RM_ASSIGN_OR_RETURN(auto codec, CreateCodecOf(spec.codec(), layout, servers));
   const std::vector<Range> parts = ShardParts(layout, servers, index);
   RM_ASSIGN_OR_RETURN(auto update, ShardRuleOf(spec, parts, layout.statistics()));
-  const std::vector<float> shard = GatherShard(parts, initial_weights);
-  const int64_t shard_bytes = shard.size() * sizeof(float);
+  const int64_t shard_bytes = ShardCount(parts) * static_cast<int64_t>(sizeof(float));
   RM_ASSIGN_OR_RETURN(Buffer weights, allocate(shard_bytes));
-  std::copy(shard.begin(), shard.end(), weights.floats());
+  const absl::Span<float> shard = weights.float_span();
+  GatherShard(parts, initial_weights, shard);
   std::unique_ptr<ShardService> service(new ShardService(spec, layout, index, transport,
                                                          std::move(codec), std::move(update),
                                                          std::move(weights), traces));
+  RM_RETURN_IF_ERROR(service->AllocateInboxes());
   service->core_.UseCopies(copies != nullptr ? std::move(*copies) : CopiesOf(spec, layout, index));
   const ServingPlan& plan = service->core_.plan();
   const bool from_shard = plan.answers_pushes && !plan.copies_answers;
@@ -94,13 +100,7 @@ ShardService::ShardService(const RunSpec& spec, const ParamLayout& layout, int32
       core_(ServingPlanOf(spec, index, parts_), std::move(update), weights_.float_span()),
       peers_(workers_),
       traces_(traces) {
-  const bool exact = codec_->traits().exact;
   for (Peer& peer : peers_) {
-    for (const Range& part : parts_) {
-      peer.inbox.emplace_back(exact ? part.count * sizeof(float)
-                                    : codec_->MaxEncodedBytes(part.count));
-      if (!exact) peer.decoded.emplace_back(part.count);
-    }
     peer.received.resize(parts_.size());
     peer.arriving.resize(parts_.size());
     peer.borrowed.resize(parts_.size());
@@ -108,7 +108,15 @@ ShardService::ShardService(const RunSpec& spec, const ParamLayout& layout, int32
     peer.copy_sends.reserve(parts_.size() + 1);
   }
   mark_times_.resize(core_.plan().shard.marks.size());
-  if (TraitsOf(spec).updates == Updates::kOnArrival) {
+  const bool on_arrival = TraitsOf(spec).updates == Updates::kOnArrival;
+  for (const Range& part : parts_) {
+    if (codec_->traits().exact) break;
+    if (on_arrival && static_cast<int64_t>(decoded_.size()) < part.count)
+      decoded_.resize(part.count);
+    for (Peer& peer : peers_)
+      if (!on_arrival) peer.decoded.emplace_back(part.count);
+  }
+  if (on_arrival) {
     // A step's pushes and its pull; drains, of which no step has more than one.
     const int64_t events = (std::min(spec.training().steps(), kArrivalsMax) + 1) * workers_ *
                            static_cast<int64_t>(parts_.size() + 2);
@@ -117,6 +125,19 @@ ShardService::ShardService(const RunSpec& spec, const ParamLayout& layout, int32
   ops_.reserve(workers_ * (parts_.size() + 1));
   expected_.reserve(ops_.capacity());
   actions_.reserve(core_.MaxActions());
+}
+
+absl::Status ShardService::AllocateInboxes() {
+  const bool exact = codec_->traits().exact;
+  for (Peer& peer : peers_) {
+    for (const Range& part : parts_) {
+      RM_ASSIGN_OR_RETURN(Buffer memory,
+                          Buffer::AllocateHost(exact ? part.count * int64_t{sizeof(float)}
+                                                     : codec_->MaxEncodedBytes(part.count)));
+      peer.inbox.push_back(std::move(memory));
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status ShardService::Take(const State& state) {
@@ -137,7 +158,7 @@ absl::Status ShardService::Expect(int32_t worker, const Tag& tag) {
   const NodeId from{Role::kWorker, worker};
   const bool is_pull = tag.kind == MessageKind::kPull;
   const absl::Span<std::byte> inbox =
-      is_pull ? absl::Span<std::byte>() : absl::MakeSpan(peer.inbox[tag.bucket]);
+      is_pull ? absl::Span<std::byte>() : BytesOf(peer.inbox[tag.bucket]);
   Received* received = is_pull ? &peer.pull : &peer.received[tag.bucket];
   // Floats may be read where the worker has them: whatever it writes there meanwhile, they are
   // numbers. Encoded bytes are checked and then used, and must not change in between.
@@ -153,6 +174,7 @@ absl::Status ShardService::Expect(int32_t worker, const Tag& tag) {
 
 absl::Status ShardService::Run() {
   AskForShortTurns(kExchangeTurn);  // refused, it is late more often
+  ReturnFreeMemory();               // what was copied until here
   actions_.clear();
   core_.Start(&actions_);
   RM_RETURN_IF_ERROR(Perform());
@@ -231,15 +253,19 @@ absl::Status ShardService::OnPush(int32_t worker, int32_t part) {
     RM_RETURN_IF_ERROR(FinishSend(worker, static_cast<int32_t>(parts_.size())));
   const Loan loan = peer.arriving[part];
   const absl::Span<const std::byte> bytes =
-      loan.memory.empty() ? absl::MakeConstSpan(peer.inbox[part]).first(peer.received[part].bytes)
-                          : loan.memory;
+      loan.memory.empty()
+          ? absl::Span<const std::byte>(BytesOf(peer.inbox[part])).first(peer.received[part].bytes)
+          : loan.memory;
   absl::Span<const float> gradient = AsFloats(bytes);
   absl::Status status;
   Clock::time_point begin = Clock::now();
   if (!codec_->traits().exact && parts_[part].count > 0) {
     const SharedStream stream = SharedPartStream(run_seed_, step, {part, index_, servers_});
-    status = codec_->Decode(stream, bytes, absl::MakeSpan(peer.decoded[part]));
-    gradient = peer.decoded[part];
+    const absl::Span<float> decoded = peer.decoded.empty()
+                                          ? absl::MakeSpan(decoded_).first(parts_[part].count)
+                                          : absl::MakeSpan(peer.decoded[part]);
+    status = codec_->Decode(stream, bytes, decoded);
+    gradient = decoded;
     AddSpan("decode", step, part, begin);
     begin = Clock::now();
   }

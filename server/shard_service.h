@@ -87,9 +87,11 @@ class ShardService {
  private:
   // A worker as this server sees it. Buffers are by part (bucket).
   struct Peer {
-    // what is pushed, encoded, where it cannot be read at the worker's
-    std::vector<std::vector<std::byte>> inbox;
-    // empty for the exact codec: the inbox holds the floats
+    // What is pushed, encoded, where it cannot be read at the worker's. Not initialized: what is
+    // never written to takes no memory.
+    std::vector<Buffer> inbox;
+    // None for the exact codec, whose floats are read as they have come, nor where updates are made
+    // on arrival.
     std::vector<std::vector<float>> decoded;
     std::vector<Received> received;
     std::vector<Loan> arriving;  // of the push that is expected
@@ -110,6 +112,8 @@ class ShardService {
     int32_t part = 0;  // -1: a pull request
   };
 
+  // Of what workers push.
+  absl::Status AllocateInboxes();
   ShardService(const RunSpec& spec, const ParamLayout& layout, int32_t index, Transport& transport,
                std::unique_ptr<Codec> codec, std::unique_ptr<UpdateRule> update, Buffer weights,
                ServerTraces* traces);
@@ -167,6 +171,8 @@ class ShardService {
   ServerCore core_;
   std::unique_ptr<DownLink> down_;  // null: weights go as floats
   std::vector<Peer> peers_;
+  // Where updates are made on arrival: a gradient while its update is made.
+  std::vector<float> decoded_;
   // The posted receives, and beside each what it stands for.
   std::vector<OpId> ops_;
   std::vector<Expected> expected_;

@@ -34,6 +34,9 @@ class DgcMemory : public CodecMemory {
                  absl::Span<std::byte> out) override;
   // The arrays "velocity" and "accumulation".
   State Give() const override;
+  int64_t state_bytes() const override {
+    return static_cast<int64_t>((velocity_.size() + accumulation_.size()) * sizeof(float));
+  }
   absl::Status Take(const State& state) override;
 
   absl::Span<const float> velocity() const { return velocity_; }

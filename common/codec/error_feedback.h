@@ -22,6 +22,9 @@ class ErrorFeedback : public CodecMemory {
                  absl::Span<std::byte> out) override;
   // The array "residual".
   State Give() const override;
+  int64_t state_bytes() const override {
+    return static_cast<int64_t>(residual_.size() * sizeof(float));
+  }
   absl::Status Take(const State& state) override;
 
   // What is still to be sent, of the whole arena.

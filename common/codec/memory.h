@@ -31,6 +31,8 @@ class CodecMemory {
   // All that is kept, of the whole arena. Taken by another memory of the same kind, codec and
   // arena, it goes on with the same bits.
   virtual State Give() const = 0;
+  // Bytes of that state. Where it is large, no copy is made to count it.
+  virtual int64_t state_bytes() const { return Give().bytes(); }
   // InvalidArgument: the state is of another kind or size; what is kept is then unchanged.
   virtual absl::Status Take(const State& state) = 0;
 };

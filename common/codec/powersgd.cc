@@ -221,6 +221,10 @@ class Powersgd : public Reducer {
     state.AddFloats("q", q_);
     return state;
   }
+  int64_t state_bytes() const override {
+    const size_t residual = spec_.error_feedback() ? residual_.size() : 0;
+    return static_cast<int64_t>((residual + q_.size()) * sizeof(float));
+  }
 
   absl::Status Take(const State& state) override {
     std::vector<StateSlot> slots = {{"q", absl::MakeSpan(q_)}};

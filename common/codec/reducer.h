@@ -50,6 +50,8 @@ class Reducer {
   // All that is kept between steps. REQUIRES: no bucket is under way. Taken by another reducer of
   // the same spec, layout and seed, it goes on with the same bits.
   virtual State Give() const = 0;
+  // Bytes of that state. Where it is large, no copy is made to count it.
+  virtual int64_t state_bytes() const { return Give().bytes(); }
   // InvalidArgument: the state is of another kind or size; what is kept is then unchanged.
   virtual absl::Status Take(const State& state) = 0;
 };

@@ -91,8 +91,9 @@ absl::StatusOr<CollectiveExecutor::Ticket> CollectiveExecutor::Launch(const Work
   flight.work = work;
   flight.lendings.assign(work.plan->plan.ops.size(), {});
   if (options_.outlives_ranks) flight.arrivals.assign(work.plan->plan.ops.size(), {});
-  if (static_cast<int64_t>(flight.scratch.size()) < work.plan->plan.scratch_bytes) {
-    flight.scratch.resize(work.plan->plan.scratch_bytes);
+  if (flight.scratch_bytes < work.plan->plan.scratch_bytes) {
+    flight.scratch_bytes = work.plan->plan.scratch_bytes;
+    flight.scratch.reset(new std::byte[flight.scratch_bytes]);
   }
   const absl::Status status = Act();
   if (!status.ok()) return Abandon(status);
@@ -166,7 +167,7 @@ absl::Span<std::byte> CollectiveExecutor::TargetOf(OpRef ref) {
 absl::Span<std::byte> CollectiveExecutor::ScratchOf(Flight& flight, int32_t op) {
   const PlanOp& receive = flight.work.plan->plan.ops[op];
   const Loan& loan = flight.lendings[op].loan;
-  return loan.memory.empty() ? absl::MakeSpan(flight.scratch).subspan(receive.to, receive.bytes)
+  return loan.memory.empty() ? absl::MakeSpan(flight.scratch.get() + receive.to, receive.bytes)
                              : loan.memory;
 }
 

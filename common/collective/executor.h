@@ -138,7 +138,9 @@ class CollectiveExecutor {
     std::vector<Received> sizes;     // of a gather, [ranks]
     std::vector<Lending> lendings;   // of each operation
     std::vector<Received> arrivals;  // of each operation, where ranks may be lost
-    std::vector<std::byte> scratch;
+    // Not initialized: where memory is lent in its place it takes none.
+    std::unique_ptr<std::byte[]> scratch;
+    int64_t scratch_bytes = 0;
   };
 
   CachedPlan* PlanOf(const Schedule& schedule, int64_t count, ElementType type);

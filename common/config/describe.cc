@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/base/partition.h"
+#include "common/config/is_program.h"
 #include "common/scheme/group_order.h"
 #include "common/scheme/registry.h"
 #include "proto/run_spec.pb.h"
@@ -78,8 +79,9 @@ bool PushesSayLots(const RunSpec& resolved) {
 }
 
 bool IsScored(const RunSpec& resolved) {
+  const bool has_scores = !IsProgram(resolved) || resolved.data().program().test_samples() > 0;
   return TraitsOf(resolved).replicas != Replicas::kIndependent &&
-         !resolved.training().has_emulated_compute();
+         !resolved.training().has_emulated_compute() && has_scores;
 }
 
 int64_t WorkerStepsMax(const RunSpec& resolved) {

@@ -32,7 +32,7 @@ constexpr int64_t kLeastBucketBytes = 512 << 10;
 constexpr int64_t kMostBucketBytes = 8 << 20;
 
 void ResolveModel(ModelSpec* model) {
-  RM_DEFAULT_NAME(model, name, "lenet");
+  RM_DEFAULT_NAME(model, name, model->has_program() ? "program" : "lenet");
   const std::string& name = model->name();
   if (name == "mlp" && model->mlp_hidden().empty()) model->add_mlp_hidden(128);
   if (name == "transformer") {
@@ -123,7 +123,8 @@ absl::Status ResolveSteps(int64_t global_batch, int64_t train_samples, TrainingS
   return absl::OkStatus();
 }
 
-absl::Status ResolveTraining(const ResolveContext& context, TrainingSpec* training) {
+absl::Status ResolveTraining(const ResolveContext& context, bool is_program,
+                             TrainingSpec* training) {
   RM_DEFAULT(training, workers, 2);
   RM_DEFAULT(training, batch_per_worker, 32);
   RM_DEFAULT(training, accumulate, 1);
@@ -137,7 +138,8 @@ absl::Status ResolveTraining(const ResolveContext& context, TrainingSpec* traini
   // Scaled gradients up to 2 with 8 workers stay exact.
   RM_DEFAULT(training, deterministic_bits, 20);
   RM_DEFAULT(training, report_weights, false);
-  RM_DEFAULT_NAME(training, kernels, "auto");
+  // A program computes by itself: nothing is left for kernels to do.
+  RM_DEFAULT_NAME(training, kernels, is_program ? "reference" : "auto");
   // Backward computes two products for each of forward's.
   if (training->has_emulated_compute())
     RM_DEFAULT(training->mutable_emulated_compute(), backward_share, 2.0 / 3);
@@ -211,7 +213,7 @@ int64_t DefaultBucketBytes(int64_t model_bytes) {
 }
 
 DataSpec ResolveData(DataSpec data, absl::string_view default_data_dir) {
-  RM_DEFAULT_NAME(&data, name, "mnist");
+  RM_DEFAULT_NAME(&data, name, data.has_program() ? "program" : "mnist");
   RM_DEFAULT(&data, seed, 1);
   RM_DEFAULT(&data, prefetch, 2);
   if (data.name() == "mnist") RM_DEFAULT_NAME(&data, dir, absl::StrCat(default_data_dir, "/mnist"));
@@ -227,7 +229,8 @@ absl::StatusOr<RunSpec> Resolve(RunSpec spec, const ResolveContext& context) {
   ResolveModel(spec.mutable_model());
   *spec.mutable_data() = ResolveData(std::move(*spec.mutable_data()), context.default_data_dir);
   ResolveOptimizer(spec.mutable_optimizer());
-  RM_RETURN_IF_ERROR(ResolveTraining(context, spec.mutable_training()));
+  RM_RETURN_IF_ERROR(
+      ResolveTraining(context, spec.model().name() == "program", spec.mutable_training()));
   ResolveCosine(spec.training(), GlobalBatch(spec), spec.mutable_optimizer());
   const bool as_it_can = spec.strategy().on_failure() == StrategySpec::GO_ON;
   ResolveStrategy(spec.training().workers(), spec.mutable_strategy());

@@ -46,14 +46,16 @@ std::string InputsDifference(const RunInputs& there, const RunInputs& here) {
   const std::string data = DataDifference(there.data(), here.data());
   if (!data.empty()) return data;
   return FirstDifference(
-      {{"weights of training.init_weights", there.init_weights(), here.init_weights()}});
+      {{"weights of training.init_weights", there.init_weights(), here.init_weights()},
+       {"files of the program", there.program(), here.program()}});
 }
 
 std::string InputsKey(const RunSpec& spec, const RunInputs& inputs) {
   const std::string data =
       spec.data().name() == "synthetic" ? std::string() : inputs.data().fingerprint();
   if (data.empty() && inputs.init_weights().empty()) return "";
-  return absl::StrCat(data, "/", inputs.init_weights());
+  const std::string key = absl::StrCat(data, "/", inputs.init_weights());
+  return inputs.program().empty() ? key : absl::StrCat(key, "/", inputs.program());
 }
 
 }  // namespace ringmaster

@@ -18,6 +18,7 @@
 #include "common/config/describe.h"
 #include "common/config/validate_emulation.h"
 #include "common/config/validate_optimizer.h"
+#include "common/config/validate_program.h"
 #include "common/config/validate_security.h"
 #include "common/params/param_layout.h"
 #include "common/scheme/registry.h"
@@ -472,6 +473,7 @@ absl::Status Validate(const RunSpec& resolved, const KnownNames& known) {
   Problems problems;
   CheckModel(resolved, known, &problems);
   CheckData(resolved, known, &problems);
+  CheckProgram(resolved, &problems);
   CheckOptimizer(resolved, &problems);
   CheckTraining(resolved, known, &problems);
   CheckStrategy(resolved, &problems);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/host_port.h"
 #include "common/base/status_macros.h"
@@ -39,6 +40,13 @@ absl::Status CheckSameData(const Join& first, const Join& join) {
 
 absl::Status CheckSameKernels(const Join& first, const Join& join) {
   if (join.kernel_target() == first.kernel_target()) return absl::OkStatus();
+  // What computes is a program, known by its files.
+  if (absl::StartsWith(join.kernel_target(), "program ")) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(NodesOf(join), " computes with ", join.kernel_target(), ", ", NodesOf(first),
+                     " with ", first.kernel_target(),
+                     "; have the same files of the program on the machine of every rank"));
+  }
   return absl::FailedPreconditionError(absl::StrCat(
       NodesOf(join), " computes with ", join.kernel_target(), ", ", NodesOf(first), " with ",
       first.kernel_target(), "; set training.kernels so that all ranks agree"));

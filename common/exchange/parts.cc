@@ -20,11 +20,22 @@ std::vector<Range> ShardParts(const ParamLayout& layout, int32_t servers, int32_
   return parts;
 }
 
+int64_t ShardCount(absl::Span<const Range> parts) {
+  int64_t count = 0;
+  for (const Range& part : parts) count += part.count;
+  return count;
+}
+
+void GatherShard(absl::Span<const Range> parts, absl::Span<const float> arena,
+                 absl::Span<float> shard) {
+  RM_CHECK(static_cast<int64_t>(shard.size()) == ShardCount(parts));
+  auto to = shard.begin();
+  for (const Range& part : parts) to = std::copy_n(arena.begin() + part.begin, part.count, to);
+}
+
 std::vector<float> GatherShard(absl::Span<const Range> parts, absl::Span<const float> arena) {
-  std::vector<float> shard;
-  for (const Range& part : parts) {
-    shard.insert(shard.end(), arena.begin() + part.begin, arena.begin() + part.end());
-  }
+  std::vector<float> shard(ShardCount(parts));
+  GatherShard(parts, arena, absl::MakeSpan(shard));
   return shard;
 }
 

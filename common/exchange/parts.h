@@ -23,7 +23,12 @@ inline Range PartOnServer(const Bucket& bucket, int32_t servers, int32_t server)
 // All parts of a server in bucket order; the shard's own arena is their concatenation.
 std::vector<Range> ShardParts(const ParamLayout& layout, int32_t servers, int32_t server);
 
-// The shard's slices of the arena, gathered into one vector.
+// Elements of the shard's own arena.
+int64_t ShardCount(absl::Span<const Range> parts);
+
+// The shard's slices of the arena, gathered: into `shard`, [ShardCount(parts)], or into a vector.
+void GatherShard(absl::Span<const Range> parts, absl::Span<const float> arena,
+                 absl::Span<float> shard);
 std::vector<float> GatherShard(absl::Span<const Range> parts, absl::Span<const float> arena);
 
 // The elements of a shard's own arena that are running statistics, given those of the whole arena:

@@ -1,5 +1,7 @@
 #include "common/machine/free_memory.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <fstream>
 #include <limits>
@@ -49,5 +51,7 @@ std::optional<int64_t> FreeMemoryBytes(const ControlGroupMounts& mounts) {
     free = std::min(*free, LeftIn(group).value_or(*free));
   return free;
 }
+
+void ReturnFreeMemory() { malloc_trim(0); }
 
 }  // namespace ringmaster

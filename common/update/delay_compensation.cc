@@ -60,6 +60,9 @@ class CompensatingRule : public UpdateRule {
     state.AddPart("rule", rule_->Give());
     return state;
   }
+  int64_t state_bytes() const override {
+    return static_cast<int64_t>(mean_square_.size() * sizeof(float)) + rule_->state_bytes();
+  }
 
   absl::Status Take(const State& state) override {
     State own = state;

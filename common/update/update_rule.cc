@@ -108,6 +108,7 @@ class Rule : public UpdateRule {
 
   // Zeros, one for each element that the rule updates.
   std::vector<float> NewState() const { return std::vector<float>(states_, 0.0f); }
+  int64_t ArrayBytes() const { return states_ * static_cast<int64_t>(sizeof(float)); }
 
  private:
   void CheckSlice(int64_t begin, size_t size) const {
@@ -187,6 +188,7 @@ class Momentum : public Rule {
     state.AddFloats("velocity", velocity_);
     return state;
   }
+  int64_t state_bytes() const override { return ArrayBytes(); }
 
   absl::Status Take(const State& state) override {
     return state.CopyTo({{"velocity", absl::MakeSpan(velocity_)}});
@@ -231,6 +233,7 @@ class Adam : public Rule {
     state.AddFloats("second", second_);
     return state;
   }
+  int64_t state_bytes() const override { return 2 * ArrayBytes(); }
 
   absl::Status Take(const State& state) override {
     return state.CopyTo({{"first", absl::MakeSpan(first_)}, {"second", absl::MakeSpan(second_)}});

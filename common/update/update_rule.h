@@ -67,6 +67,8 @@ class UpdateRule {
   // rule of the same spec and scope, it goes on with the same bits; how many samples and updates
   // there were, UpdateStep says.
   virtual State Give() const = 0;
+  // Bytes of that state. Where it is large, no copy is made to count it.
+  virtual int64_t state_bytes() const { return Give().bytes(); }
   // InvalidArgument: the state is another optimizer's, or of another size; the rule is then
   // unchanged.
   virtual absl::Status Take(const State& state) = 0;

@@ -84,15 +84,23 @@ class SmallGroup {
       if (at == std::string::npos) continue;
       path_ = absl::StrCat("/sys/fs/cgroup/memory", line.substr(at + 8), "/test-", getpid());
     }
-    ok_ = !path_.empty() && mkdir(path_.c_str(), 0755) == 0;
-    if (ok_)
-      ok_ =
-          static_cast<bool>(std::ofstream(path_ + "/memory.limit_in_bytes") << bytes << std::flush);
+    ok_ = !path_.empty() && mkdir(path_.c_str(), 0755) == 0 && Limit(bytes);
   }
   ~SmallGroup() {
     // The last process of it may be a moment away from its end.
     WaitUntil(kEnd,
               [this] { return path_.empty() || rmdir(path_.c_str()) == 0 || errno == ENOENT; });
+  }
+  // False: more than that is taken already.
+  bool Limit(int64_t bytes) const {
+    return static_cast<bool>(std::ofstream(path_ + "/memory.limit_in_bytes")
+                             << bytes << std::flush);
+  }
+  int processes() const {
+    std::ifstream file(path_ + "/cgroup.procs");
+    int count = 0;
+    for (std::string line; std::getline(file, line);) ++count;
+    return count;
   }
   bool ok() const { return ok_; }
   const std::string& path() const { return path_; }
@@ -103,7 +111,7 @@ class SmallGroup {
 };
 
 TEST(Causes, ARankThatTheSystemKilledForWantOfMemoryIsNamedWithTheLimit) {
-  const SmallGroup group(160 << 20);
+  const SmallGroup group(int64_t{4} << 30);
   if (!group.ok()) GTEST_SKIP() << "needs the right to make a control group of memory (cgroup v1)";
   // 100 MB of weights a rank, twice.
   Program program(Compare(NewFolder("out"), {"--steps", "3", "--set",
@@ -113,6 +121,9 @@ TEST(Causes, ARankThatTheSystemKilledForWantOfMemoryIsNamedWithTheLimit) {
                     std::ofstream("/proc/self/oom_score_adj")
                         << -500 << std::flush;  // not the launcher
                   });
+  // The launcher would refuse a run that is not to fit.
+  WaitUntil(kStart, [&group] { return group.processes() > 1; });
+  EXPECT_TRUE(group.Limit(160 << 20));
   const Finished finished = program.Wait(kStart);
   EXPECT_EQ(finished.exit_code, 1) << finished.err;
   EXPECT_THAT(finished.out + finished.err,

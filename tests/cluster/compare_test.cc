@@ -250,7 +250,6 @@ TEST(Compare, RunsWithOneSeedRepeatBitForBitAndOthersDoNot) {
   EXPECT_NE(first, weights("6"));
 }
 
-// To say how large the optimizer's arrays are they are copied: once the peak has been read.
 TEST(Compare, PeakMemoryIsThatOfTrainingAndNotOfCountingWhatIsKept) {
   const json runs = RunsOf(RunProgram(
       {"compare", "--arms", "ring", "--data", "synthetic", "--model", "mlp", "--batch", "4",

@@ -128,7 +128,7 @@ TEST(AddressSpace, ThatRunsOutLaterIsNamedToo) {
   const AddressSpaceLimit limit(400'000'000);
   const Finished finished =
       RunProgram({"compare", "--arms", "ring", "--workers", "2", "--emulate", "5", "--data",
-                  "synthetic", "--model", "mlp", "--set", "model.mlp_hidden=3100,3100", "--steps",
+                  "synthetic", "--model", "mlp", "--set", "model.mlp_hidden=4000,4000", "--steps",
                   "3", "--transport", "shm", "--out", NewFolder("out")});
   EXPECT_EQ(finished.exit_code, 1) << finished.err;
   EXPECT_THAT(finished.err, HasSubstr("400000000 bytes of address space (ulimit -v, RLIMIT_AS)"));

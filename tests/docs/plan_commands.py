@@ -95,13 +95,29 @@ class Planner:
         make_data(folder / "cache/ringmaster")
         (folder / "bin").mkdir()
         (folder / "bin/cat").symlink_to("/bin/cat")  # for blocks that write a spec first
+        self.add_programs()
         self.log = folder / "calls"
         wrapper = f"#!/bin/bash\n(printf '%s\\0' \"$@\"; printf '\\n') >> '{self.log}'\n"
         for path in (folder / "bin/ringmaster", folder / "run"):
             path.write_text(wrapper)
             path.chmod(0o755)
         self.environment = {"PATH": str(folder / "bin"), "HOME": str(folder),
-                            "XDG_CACHE_HOME": str(folder / "cache")}
+                            "XDG_CACHE_HOME": str(folder / "cache"),
+                            "PYTHONPATH": str(pathlib.Path("experiments/python").resolve()),
+                            "RINGMASTER_LIBRARY": str(pathlib.Path(
+                                "experiments/program/session/libringmaster.so").resolve())}
+
+    def add_programs(self):
+        """What `--program` starts, to say what it would train. NumPy is there and PyTorch is not,
+        so all scripts are the one that needs NumPy alone.
+        """
+        (self.folder / "bin/python3").symlink_to("/usr/bin/python3")
+        script = pathlib.Path("experiments/python/examples/numpy_mlp.py").resolve()
+        examples = self.folder / "experiments/python/examples"
+        examples.mkdir(parents=True)
+        for path in (examples / "numpy_mlp.py", examples / "torch_train.py",
+                     self.folder / "train.py"):
+            path.symlink_to(script)
 
     def help_of(self, words):
         return subprocess.run([self.program, *words, "--help"], env=self.environment, check=True,

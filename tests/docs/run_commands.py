@@ -52,8 +52,11 @@ def prepare(folder, program):
     run.write_text(f'#!/bin/sh\n[ $# -gt 0 ] || set -- compare\nexec "{program}" "$@"\n')
     run.chmod(0o755)
     (folder / "experiments").mkdir()
-    for linked in ("docs", "experiments/presets"):
+    for linked in ("docs", "experiments/presets", "experiments/python"):
         (folder / linked).symlink_to(pathlib.Path(linked).resolve())
+    # Debian's, which has what set-up installs.
+    (folder / "bin").mkdir()
+    (folder / "bin/python3").symlink_to("/usr/bin/python3")
 
 
 def run_block(where, script, folder, environment, seconds):
@@ -81,7 +84,9 @@ def main():
     options = parser.parse_args()
     # Where set-up keeps MNIST, which a test has another home for.
     data = os.environ.get("RINGMASTER_MNIST_DIR")
-    environment = dict(os.environ)
+    environment = {**os.environ, "PYTHONPATH": str(pathlib.Path("experiments/python").resolve()),
+                   "RINGMASTER_LIBRARY": str(pathlib.Path(
+                       "experiments/program/session/libringmaster.so").resolve())}
     if data:
         environment["XDG_CACHE_HOME"] = str(pathlib.Path(data).parent.parent)
 
@@ -90,6 +95,7 @@ def main():
         with tempfile.TemporaryDirectory() as name:
             folder = pathlib.Path(name)
             prepare(folder, options.program.resolve())
+            environment["PATH"] = f"{folder}/bin:{os.environ['PATH']}"
             for number, slow, script in blocks(page.read_text(encoding="utf-8")):
                 if slow != options.slow:
                     continue

@@ -156,6 +156,7 @@ class Cluster {
     Dataset dataset;
     std::unique_ptr<KernelLibrary> kernels;
     std::unique_ptr<Model> model;
+    std::unique_ptr<SharedArena> initial_weights;
     std::unique_ptr<Transport> wrapped;
     std::unique_ptr<WorkerTraces> traces;
     std::unique_ptr<Transport> traced;
@@ -235,7 +236,8 @@ class Cluster {
     setup.dataset = &worker.dataset;
     setup.kernels = worker.kernels.get();
     setup.model = worker.model.get();
-    setup.initial_weights = &initial_weights_;
+    worker.initial_weights = std::make_unique<SharedArena>(initial_weights_, 1);
+    setup.initial_weights = worker.initial_weights.get();
     if (seams_.from != nullptr) {
       setup.first_step = seams_.from->step;
       setup.state = &seams_.from->workers[rank];

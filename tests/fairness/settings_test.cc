@@ -119,6 +119,7 @@ void Change(Message* message, const FieldDescriptor& field) {
       return reflection->SetEnumValue(message, &field,
                                       reflection->GetEnumValue(*message, &field) + 1);
     case FieldDescriptor::CPPTYPE_STRING:
+      if (field.is_repeated()) return reflection->AddString(message, &field, "x");
       return reflection->SetString(message, &field, reflection->GetString(*message, &field) + "x");
     case FieldDescriptor::CPPTYPE_MESSAGE:
       reflection->AddMessage(message, &field);

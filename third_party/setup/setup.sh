@@ -13,10 +13,10 @@ readonly BUILD_PACKAGES=(
   nlohmann-json3-dev zlib1g-dev
 )
 # Chromium shows report pages; clang alone proves what is guarded by which mutex (tests/lint), and
-# compiles nothing; the last two are collective libraries that the program uses where it finds them
-# (common/engine).
+# compiles nothing; libgloo and libopenmpi are collective libraries that the program uses where it
+# finds them (common/engine); NumPy is for programs of the user's (experiments/python).
 readonly TEST_PACKAGES=(libgmock-dev libgtest-dev chromium chromium-driver clang libgloo-dev
-  libopenmpi-dev)
+  libopenmpi-dev python3-numpy)
 # LaTeX with booktabs, which sets a report's tables; SimGrid, which shaped networks are held
 # against, and which brings all of Boost's headers, 205 MB on the disk; launchers
 # (tests/cluster/launchers), and what makes hosts of namespaces (tests/cluster/hosts).

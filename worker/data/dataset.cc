@@ -11,6 +11,7 @@
 #include "worker/data/data_facts.h"
 #include "worker/data/idx.h"
 #include "worker/data/pixel_values.h"
+#include "worker/data/program_data.h"
 #include "worker/data/synthetic.h"
 #include "worker/data/text.h"
 
@@ -27,6 +28,8 @@ constexpr DatasetInfo kDatasets[] = {
     {"synthetic",
      "a random prototype per class plus noise, or texts of a random Markov chain: any size, no "
      "files"},
+    {"program",
+     "samples that the program reads itself (--program); others know their numbers alone"},
 };
 
 struct Counts {
@@ -123,11 +126,21 @@ absl::StatusOr<Counts> CountCifar10(const DataSpec& spec) {
   return Counts{extent.shape, extent.train_count, extent.test_count};
 }
 
+absl::StatusOr<Counts> CountProgram(const ProgramDataSpec& spec) {
+  const int64_t train = spec.train_samples(), test = spec.test_samples();
+  if (train >= 1 && train <= INT32_MAX && test >= 0 && test <= INT32_MAX - train)
+    return Counts{ProgramShape(spec), train, test};
+  return absl::InvalidArgumentError(
+      absl::StrCat("data.program.train_samples = ", train, ", data.program.test_samples = ", test,
+                   ": expected at least 1, and at least 0, together below 2^31"));
+}
+
 absl::StatusOr<Counts> CountAll(const DataSpec& spec) {
   if (spec.name() == "cifar10") return CountCifar10(spec);
   if (spec.name() == "mnist") return CountMnist(spec);
   if (spec.name() == "text") return CountText(spec.text());
   if (spec.name() == "synthetic") return CountSynthetic(spec.synthetic());
+  if (spec.name() == "program") return CountProgram(spec.program());
   return UnknownDataset(spec.name());
 }
 
@@ -153,6 +166,8 @@ absl::StatusOr<Dataset> LoadDataset(const DataSpec& spec, DatasetPart part) {
   Dataset dataset;
   if (spec.name() == "synthetic") {
     dataset = MakeSynthetic(spec.synthetic(), spec.seed(), counts.train, counts.test, part);
+  } else if (spec.name() == "program") {
+    dataset = MakeProgramData(spec.program(), counts.train, counts.test);
   } else if (spec.name() == "cifar10") {
     RM_ASSIGN_OR_RETURN(dataset,
                         LoadCifar10(spec.dir(), {counts.train, counts.test, part}, &statistics));

@@ -17,7 +17,9 @@ absl::StatusOr<std::unique_ptr<BucketDelivery>> BucketDelivery::Create(const Del
   staging.deterministic_bits = training.deterministic_bits();
   staging.request = parts.strategy->Gradients();
   staging.codec = &parts.setup->spec->codec();
-  const int32_t slots = 2 + (parts.shape.shares > 1 ? 1 : 0) + (parts.shape.accumulate > 1 ? 1 : 0);
+  delivery->steps_ = staging.request.steps;
+  const int32_t slots =
+      delivery->steps_ + (parts.shape.shares > 1 ? 1 : 0) + (parts.shape.accumulate > 1 ? 1 : 0);
   KernelLibrary& kernels = *parts.setup->kernels;
   RM_ASSIGN_OR_RETURN(delivery->stager_, Stager::Create(kernels, delivery->layout_, staging, slots,
                                                         parts.setup->allocate_exchange));
@@ -39,16 +41,15 @@ TensorView BucketDelivery::Begin(const MicroBatch& micro_batch) {
   return stager_->gradients(Slot());
 }
 
-// The step's gradient comes about in one of two arenas by step parity, so that one step's may still
-// be on its way while the next is computed. Behind them lie the sum of another rank than the first,
-// and what is yet to be added to a rank's sum.
+// The steps whose gradients may be under way at once take turns with so many arenas. Behind them
+// lie the sum of another rank than the first, and what is yet to be added to a rank's sum.
 int32_t BucketDelivery::SumSlot(int32_t share) const {
-  return share == 0 ? static_cast<int32_t>(micro_batch_.step % 2) : 2;
+  return share == 0 ? static_cast<int32_t>(micro_batch_.step % steps_) : steps_;
 }
 
 int32_t BucketDelivery::Slot() const {
   if (micro_batch_.index == 0) return SumSlot(micro_batch_.share);
-  return parts_.shape.shares > 1 ? 3 : 2;
+  return steps_ + (parts_.shape.shares > 1 ? 1 : 0);
 }
 
 absl::Status BucketDelivery::BucketDone(const Bucket& bucket) {

@@ -80,6 +80,7 @@ class BucketDelivery {
   const ParamLayout& layout_;
   std::unique_ptr<Stager> stager_;
   std::unique_ptr<WorkPoint> forward_end_;  // of a device; null on the host
+  int32_t steps_ = 1;                       // GradientRequest's
   MicroBatch micro_batch_;                  // whose backward is under way
   size_t finished_ = 0;  // its buckets, and those of them that have been delivered
   size_t delivered_ = 0;

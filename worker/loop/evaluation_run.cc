@@ -1,5 +1,7 @@
 #include "worker/loop/evaluation_run.h"
 
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 #include "common/base/fingerprint.h"
 #include "common/base/status_macros.h"
@@ -20,7 +22,8 @@ absl::Status RunEvaluation(const WorkerSetup& setup, WorkerReport* report) {
   setup.progress->phase.store("evaluate", std::memory_order_relaxed);
   report->set_rank(setup.rank);
   report->set_kernel_target(setup.kernels->target());
-  report->set_weights_sha256(Sha256Hex(*setup.initial_weights));
+  const std::vector<float> initial_weights = setup.initial_weights->Take();
+  report->set_weights_sha256(Sha256Hex(initial_weights));
   const Samples& test = setup.dataset->test;
   const Range range =
       EvaluationShare(test.shape, test.count(), setup.spec->training().workers(), setup.rank);
@@ -43,7 +46,7 @@ absl::Status RunEvaluation(const WorkerSetup& setup, WorkerReport* report) {
                           LargestBatch(setup.spec->training().batch_per_worker(), test.shape),
                           test.shape));
   RM_ASSIGN_OR_RETURN(const TensorView weights,
-                      copies->ForKernels(WeightsView::OnHost(*setup.initial_weights, 0)));
+                      copies->ForKernels(WeightsView::OnHost(initial_weights, 0)));
   LabelScores rows;
   RM_ASSIGN_OR_RETURN(const BatchScore total, Evaluate(test, range, weights, *setup.model, upload,
                                                        &setup.progress->work, &rows));

@@ -61,12 +61,12 @@ absl::Status GradientEncoder::Prepare(const std::vector<std::vector<Range>>& sli
   }
   RM_ASSIGN_OR_RETURN(scratch_, kernels_.Allocate(scratch_bytes));
   RM_ASSIGN_OR_RETURN(encoded_, kernels_.Allocate(bytes));
-  for (int parity = 0; parity < 2; ++parity) {
-    RM_ASSIGN_OR_RETURN(host_[parity], kernels_.AllocateStaging(bytes));
+  for (int slot = 0; slot < 2; ++slot) {
+    RM_ASSIGN_OR_RETURN(host_[slot], kernels_.AllocateStaging(bytes));
     for (const std::vector<Slice>& of_bucket : slices_) {
-      std::vector<absl::Span<std::byte>>& spans = encoded_slices_[parity].emplace_back();
+      std::vector<absl::Span<std::byte>>& spans = encoded_slices_[slot].emplace_back();
       for (const Slice& slice : of_bucket) {
-        spans.emplace_back(host_[parity].data() + slice.begin_bytes,
+        spans.emplace_back(host_[slot].data() + slice.begin_bytes,
                            static_cast<size_t>(slice.size_bytes));
       }
     }
@@ -95,7 +95,7 @@ absl::Status GradientEncoder::Take(const State& state) {
 }
 
 absl::StatusOr<SideCopy> GradientEncoder::Encode(const float* gradients, const Bucket& bucket,
-                                                 int parity) {
+                                                 int slot) {
   const std::vector<Slice>& slices = slices_[bucket.id];
   for (const Slice& slice : slices) {
     if (slice.range.count == 0) continue;
@@ -112,7 +112,7 @@ absl::StatusOr<SideCopy> GradientEncoder::Encode(const float* gradients, const B
   SideCopy copy;
   const int64_t begin_bytes = slices.front().begin_bytes;
   copy.from = encoded_.data() + begin_bytes;
-  copy.to = host_[parity].data() + begin_bytes;
+  copy.to = host_[slot].data() + begin_bytes;
   copy.size_bytes = slices.back().begin_bytes + slices.back().size_bytes - begin_bytes;
   return copy;
 }

@@ -39,13 +39,13 @@ class GradientEncoder {
 
   // Has the kernels encode `bucket` of the arena `gradients` on the device, behind all that they
   // have been called for. Returns the copy that brings it to the host, without its points: to the
-  // memory of `parity`, that of the step.
-  absl::StatusOr<SideCopy> Encode(const float* gradients, const Bucket& bucket, int parity);
+  // memory of the step's `slot`, 0 or 1.
+  absl::StatusOr<SideCopy> Encode(const float* gradients, const Bucket& bucket, int slot);
 
   // By slice: where that copy puts the encodings of `bucket`; they stay there until the next step
-  // of that parity.
-  absl::Span<const absl::Span<std::byte>> encoded(int parity, int32_t bucket) const {
-    return encoded_slices_[parity][bucket];
+  // in that slot.
+  absl::Span<const absl::Span<std::byte>> encoded(int slot, int32_t bucket) const {
+    return encoded_slices_[slot][bucket];
   }
 
   // The array "residual" of error feedback; nothing without it.
@@ -75,7 +75,7 @@ class GradientEncoder {
   std::vector<std::vector<Slice>> slices_;  // by bucket
   Buffer scratch_;                          // on the device, of the largest slice
   Buffer encoded_;                          // on the device
-  Buffer host_[2];                          // pinned, by step parity
+  Buffer host_[2];                          // pinned, by slot
   // of host_, by bucket and slice
   std::vector<std::vector<absl::Span<std::byte>>> encoded_slices_[2];
 };

@@ -50,7 +50,7 @@ class HostReplica final : public Replica {
   absl::Status Take(const State& state) override;
 
   // Of what the update rule keeps beside the weights.
-  int64_t state_bytes() const { return rule_->Give().bytes(); }
+  int64_t state_bytes() const { return rule_->state_bytes(); }
 
  private:
   // What one worker updates of one bucket.

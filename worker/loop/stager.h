@@ -27,7 +27,7 @@ struct StagerOptions {
   bool deterministic = false;
   int32_t deterministic_bits = 0;  // k: scaled gradients are rounded to multiples of 2^-k
   int32_t accumulate = 1;          // A, the gradients of each worker in the sum
-  // a form other than kHost only from a device, and then slots are step parities
+  // a form other than kHost only from a device, and then all slots are those of whole steps
   GradientRequest request;
   const CodecSpec* codec = nullptr;  // of kEncoded
 };

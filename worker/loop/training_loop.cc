@@ -12,6 +12,7 @@
 #include "common/base/check.h"
 #include "common/base/partition.h"
 #include "common/base/status_macros.h"
+#include "common/machine/free_memory.h"
 #include "common/scheme/registry.h"
 #include "worker/loop/gradient_encoder.h"
 #include "worker/loop/not_finite.h"
@@ -74,7 +75,7 @@ absl::Status TrainingLoop::Prepare() {
   const ParamLayout& layout = setup_.model->layout();
   const SampleShape& sample = setup_.dataset->train.shape;
   RM_ASSIGN_OR_RETURN(replica_, HostReplica::Create(spec, layout, setup_.rank,
-                                                    *setup_.initial_weights, step_times_));
+                                                    setup_.initial_weights->Take(), step_times_));
   RM_ASSIGN_OR_RETURN(copies_, WeightCopies::Create(*setup_.kernels, layout.count()));
   RM_ASSIGN_OR_RETURN(
       upload_, BatchUpload::Create(*setup_.kernels,
@@ -82,7 +83,7 @@ absl::Status TrainingLoop::Prepare() {
   scoring_ = std::make_unique<Scoring>(setup_, upload_);
   RM_ASSIGN_OR_RETURN(
       outputs_, RunOutputs::Create(spec, {setup_.rank, shape_.shares, setup_.first_step}, layout,
-                                   *setup_.initial_weights));
+                                   replica_->weights().host()));
   if (outputs_->wants_gradients()) {
     replica_->Observe([this, &layout](int64_t step, absl::Span<const BucketGradient> average) {
       for (const Bucket& bucket : layout.buckets())
@@ -157,7 +158,7 @@ absl::StatusOr<State> TrainingLoop::GiveWith(State batches) const {
 
 absl::StatusOr<int64_t> TrainingLoop::StateBytes() const {
   RM_ASSIGN_OR_RETURN(const State gradients, delivery_->Give());
-  return replica_->state_bytes() + gradients.bytes() + strategy_->Give().bytes();
+  return replica_->state_bytes() + gradients.bytes() + strategy_->state_bytes();
 }
 
 absl::Status TrainingLoop::Take(const State& state) {
@@ -180,6 +181,7 @@ absl::Status TrainingLoop::Run(WorkerReport* report) {
   // What was scored in a checkpoint that is made again.
   const int scored = std::min(report->evaluations_size(), static_cast<int>(next_mark_));
   report->mutable_evaluations()->DeleteSubrange(scored, report->evaluations_size() - scored);
+  ReturnFreeMemory();  // what was copied until here
   absl::Status status = Train(&figures, report);
   if (status.ok()) status = Finish(&figures, report);
   feed_->Stop();
@@ -446,6 +448,7 @@ absl::Status TrainingLoop::Finish(RunReport* figures, WorkerReport* report) {
   RM_RETURN_IF_ERROR(
       Annotate(WithRateAdvice(finite, setup_.spec->optimizer()),
                absl::StrCat("worker/", setup_.rank, " step=", step_ - 1, " phase=update")));
+  if (setup_.on_trained) setup_.on_trained(weights);
   // Who scores takes cores from those who train.
   if (scoring_->is_scored() && !meets_before_drain_)
     RM_RETURN_IF_ERROR(AwaitBarrier(kTrained, *setup_.conductor, *setup_.progress));

@@ -51,8 +51,8 @@ class TrainingLoop {
   // has returned OK.
   absl::StatusOr<State> Give() const;
 
-  // Bytes of what the update rule, the codec's memory and the strategy keep between steps. It
-  // copies them all: the process's peak memory is read before. REQUIRES: Run has returned OK.
+  // Bytes of what the update rule, the codec's memory and the strategy keep between steps.
+  // REQUIRES: Run has returned OK.
   absl::StatusOr<int64_t> StateBytes() const;
 
  private:

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/exchange/kept_marks.h"
+#include "common/params/shared_arena.h"
 #include "common/state/kept_steps.h"
 #include "common/state/state.h"
 #include "common/tensor/tensor.h"
@@ -41,7 +42,7 @@ struct WorkerSetup {
   const Dataset* dataset = nullptr;
   KernelLibrary* kernels = nullptr;
   Model* model = nullptr;
-  const std::vector<float>* initial_weights = nullptr;
+  SharedArena* initial_weights = nullptr;  // of which the worker takes its own, once
   // The run begins at `first_step`, where `state` was given (TrainingLoop::Give) by a worker of the
   // same spec and rank; then all workers and servers have theirs. Null: at step 0, with the initial
   // weights.
@@ -67,6 +68,9 @@ struct WorkerSetup {
   WorkerProgress* progress = nullptr;
   StrategyFactory create_strategy;  // absent: the one of worker/strategy that the spec names
   WorkerTraces* traces = nullptr;   // where the traced steps are recorded; null: nowhere
+  // Called with the model's final weights, which stay as they are while the loop is there. Absent:
+  // nobody asks.
+  std::function<void(absl::Span<const float> weights)> on_trained;
   // Called with the moment when the clock of training began. Absent: nobody asks.
   std::function<void(Clock::time_point begin)> on_begin;
   // Called before every step, and with the number of all steps when no work is left, its time on no

@@ -10,6 +10,7 @@
 #include "worker/model/cnn.h"
 #include "worker/model/lenet.h"
 #include "worker/model/mlp.h"
+#include "worker/model/program_model.h"
 #include "worker/model/resnet.h"
 #include "worker/model/transformer.h"
 
@@ -27,12 +28,14 @@ constexpr ModelInfo kModels[] = {
      "residual blocks in three stages with batch or group norm (model.resnet); 272 474 weights on "
      "CIFAR-10"},
     {"transformer", "pre-norm decoder over tokens, learned positions (model.transformer)", true},
+    {kProgramModel, "a program's own, which computes its gradients itself (--program)"},
 };
 
 std::string NamesWhere(bool (*fits)(const ModelInfo&)) {
   std::string names;
   for (const ModelInfo& info : kModels) {
-    if (fits(info)) absl::StrAppend(&names, names.empty() ? "" : ", ", info.name);
+    if (info.name == absl::string_view(kProgramModel) || !fits(info)) continue;
+    absl::StrAppend(&names, names.empty() ? "" : ", ", info.name);
   }
   return names;
 }
@@ -64,6 +67,13 @@ absl::Status CheckKind(const ModelSpec& spec, const SampleShape& shape) {
 absl::StatusOr<std::unique_ptr<Model>> CreateModel(const ModelSpec& spec,
                                                    const ModelOptions& options,
                                                    KernelLibrary& kernels) {
+  if (spec.name() == kProgramModel) {
+    if (spec.program().tensors().empty()) {
+      return absl::InvalidArgumentError(
+          "model.program.tensors: none; expected those that the program trains");
+    }
+    return CreateDescribedModel(ProgramLayout(spec.program(), options));
+  }
   RM_RETURN_IF_ERROR(CheckKind(spec, options.shape));
   if (!(spec.dropout() >= 0 && spec.dropout() < 1)) {
     return absl::InvalidArgumentError(

@@ -2,6 +2,7 @@
 #define RINGMASTER_WORKER_STRATEGY_BUCKET_GRADIENT_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "absl/types/span.h"
@@ -30,6 +31,9 @@ struct GradientRequest {
   // kEncoded: by bucket, which parts of it are encoded on their own, as ranges of the arena in
   // ascending order.
   std::vector<std::vector<Range>> slices;
+  // How many steps may have gradients on the host at once, in memory of their own each: 1, or 2
+  // where one step's are still on their way while the next is computed.
+  int32_t steps = 1;
 };
 
 // One bucket's gradient of one step, scaled; a handle that borrows the memory. Who asks for another

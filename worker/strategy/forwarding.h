@@ -29,6 +29,7 @@ class ForwardingStrategy : public SyncStrategy {
   WeightsView ModelWeights() const override { return real_->ModelWeights(); }
   absl::StatusOr<MarkedModel> Recall(int32_t mark) override { return real_->Recall(mark); }
   State Give() const override { return real_->Give(); }
+  int64_t state_bytes() const override { return real_->state_bytes(); }
   absl::Status Take(const State& state) override { return real_->Take(state); }
   absl::Status Keep(int64_t step) override { return real_->Keep(step); }
   ExchangeReport Report() override { return real_->Report(); }

@@ -36,7 +36,7 @@ struct WeightsView {
 
 // A worker's weights and the rule that updates them, wherever they lie: the step thread computes
 // with them. Not synchronized: only the step thread changes them, or another thread while that
-// waits in BeginStep or Drain.
+// is behind EndStep and before the return of the next BeginStep, or in Drain.
 class Replica {
  public:
   virtual ~Replica() = default;

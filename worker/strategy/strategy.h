@@ -106,8 +106,8 @@ struct MarkedModel {
 class SyncStrategy {
  public:
   virtual ~SyncStrategy() = default;
-  // The form, among those offered, in which it takes its gradients. Asked once, before the first
-  // step.
+  // The form, among those offered, in which it takes its gradients, and of how many steps at once.
+  // Asked once, before the first step.
   virtual GradientRequest Gradients() const = 0;
   // Which step comes next, where `step` would in turn: `step`, or a later one where the others have
   // ended some without this worker. Called before each BeginStep, which begins the step that it
@@ -117,8 +117,8 @@ class SyncStrategy {
   // and the step's gradient buffer is free again. All waiting at a gate happens here.
   virtual absl::Status BeginStep(int64_t step) = 0;
   // The bucket's gradient, in the requested form. On a device it stays untouched by the loop until
-  // EndStep(step) returns, on the host until BeginStep(step + 2) does. Buckets come in order. Only
-  // enqueues: never waits for a peer.
+  // EndStep(step) returns, on the host until BeginStep(step + Gradients().steps) does. Buckets come
+  // in order. Only enqueues: never waits for a peer.
   virtual absl::Status GradReady(int64_t step, const Bucket& bucket,
                                  const BucketGradient& gradient) = 0;
   // All buckets of `step` have been handed over. Returns when their gradients may be overwritten on
@@ -141,6 +141,8 @@ class SyncStrategy {
   // What it keeps from one step to the next beside the replica. REQUIRES: Drain or Finish was the
   // last call.
   virtual State Give() const = 0;
+  // Bytes of that state. Where it is large, no copy is made to count it.
+  virtual int64_t state_bytes() const { return Give().bytes(); }
   // Goes on where the strategy stopped that gave the state, of the same spec and rank, with the
   // same bits. REQUIRES: no step has begun. InvalidArgument: the state is of another kind or size.
   virtual absl::Status Take(const State& state) = 0;

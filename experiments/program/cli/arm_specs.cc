@@ -14,6 +14,7 @@
 #include "common/log/log.h"
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/run/launcher_environment.h"
+#include "experiments/program/run/programs/ask_program.h"
 #include "experiments/program/run/resolve_spec.h"
 
 namespace ringmaster {
@@ -44,6 +45,7 @@ absl::StatusOr<RunSpec> LoadBase(const std::string& spec_file, const std::string
     RM_RETURN_IF_ERROR(CheckOutputsWithin(base, out));
   }
   RM_RETURN_IF_ERROR(flags.Apply(&base));
+  if (!base.model().program().command().empty()) RM_RETURN_IF_ERROR(CompleteProgram(out, &base));
   return base;
 }
 

@@ -13,7 +13,9 @@ namespace ringmaster {
 // The arms of `compare` when none are named.
 std::vector<std::string> DefaultArms();
 
-// The spec in `spec_file` (none where that is empty), edited by the flags. Not resolved.
+// The spec in `spec_file` (none where that is empty), edited by the flags. Not resolved, but a
+// program that it names has been asked what it trains (CompleteProgram), and the weights that it
+// starts from are in a file below `out`.
 absl::StatusOr<RunSpec> LoadBase(const std::string& spec_file, const std::string& out,
                                  const SpecFlags& flags);
 

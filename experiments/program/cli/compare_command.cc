@@ -14,6 +14,7 @@
 #include "common/base/status_macros.h"
 #include "common/checkpoint/checkpoint_folder.h"
 #include "common/config/describe.h"
+#include "common/config/is_program.h"
 #include "common/log/log.h"
 #include "common/machine/conditions.h"
 #include "common/scheme/registry.h"
@@ -30,6 +31,7 @@
 #include "experiments/program/run/faults/fault.h"
 #include "experiments/program/run/launcher_environment.h"
 #include "experiments/program/run/resolve_spec.h"
+#include "experiments/program/run/memory/memory_check.h"
 #include "experiments/program/run/run_arm.h"
 #include "experiments/program/run/run_checkpoints.h"
 #include "experiments/program/run/run_inputs.h"
@@ -92,11 +94,18 @@ void Announce(const std::vector<RunSpec>& specs) {
   const std::string accumulated = training.accumulate() > 1
                                       ? absl::StrCat(training.accumulate(), " batches of ")
                                       : std::string();
-  std::fprintf(stderr, "%s on %s: %d workers x %s%d samples a step, %d steps, %s, seed %d; %d %s\n",
-               spec.model().name().c_str(), spec.data().name().c_str(), training.workers(),
-               accumulated.c_str(), training.batch_per_worker(), static_cast<int>(training.steps()),
-               spec.transport().name().c_str(), static_cast<int>(training.seed()),
-               static_cast<int>(specs.size()), specs.size() == 1 ? "run" : "arms");
+  const std::string what = IsProgram(spec)
+                               ? absl::StrJoin(spec.model().program().command(), " ")
+                               : absl::StrCat(spec.model().name(), " on ", spec.data().name());
+  std::fprintf(stderr, "%s: %d workers x %s%d samples a step, %d steps, %s, seed %d; %d %s\n",
+               what.c_str(), training.workers(), accumulated.c_str(), training.batch_per_worker(),
+               static_cast<int>(training.steps()), spec.transport().name().c_str(),
+               static_cast<int>(training.seed()), static_cast<int>(specs.size()),
+               specs.size() == 1 ? "run" : "arms");
+  for (const RunSpec& arm : specs) {
+    const std::string memory = MemoryTextOf(arm);
+    if (!memory.empty()) std::fprintf(stderr, "memory of %s\n", memory.c_str());
+  }
 }
 
 absl::StatusOr<TuningPlan> PlanTuningOf(const RunFlags& flags, const RunSpec& base,
@@ -126,6 +135,7 @@ absl::StatusOr<std::vector<TunedArm>> Tune(const RunFlags& flags, const TuningPl
   SweepOptions options;
   options.device = flags.device;
   options.interrupted = &InterruptFlag();
+  options.outputs = flags.out + "/tuning/programs";
   RM_ASSIGN_OR_RETURN(std::vector<TunedArm> arms, RunTuning(plan, *store, options, watcher));
   for (const std::string& warning : EdgeWarnings(arms)) Log(LogLevel::kWarning, warning);
   return arms;
@@ -277,6 +287,8 @@ int ShowArms(const RunFlags& flags, const std::vector<std::string>& arms) {
                   why.empty() ? "take turns" : "run one after the other: ", why.c_str());
     }
     for (size_t arm = 0; code == kExitOk && arm < specs->size(); ++arm) {
+      const std::string memory = MemoryTextOf((*specs)[arm]);
+      if (!memory.empty()) std::printf("# memory of %s\n", memory.c_str());
       const std::string text = AfterALoss((*specs)[arm]);
       if (text.empty()) continue;
       std::printf("# a process of %s is lost: %s\n", (*specs)[arm].name().c_str(), text.c_str());
@@ -328,8 +340,9 @@ int RunAll(const RunFlags& flags, const std::vector<std::string>& arms) {
   for (const std::string& line : FaultLines(faults, FaultedArms(*specs))) outcome->AddNote(line);
   Announce(*specs);
   WarnOfLoad();
-  ComparedArms all({flags.device, flags.gate, flags.one_by_one(), refused, faults}, *specs, tuned,
-                   &*outcome);
+  ComparedArms all(
+      {flags.device, flags.gate, flags.one_by_one(), refused, faults, flags.out + "/programs"},
+      *specs, tuned, &*outcome);
   int code = all.Train();
   if (code == kExitOk) code = all.Gate();
   if (!outcome->empty()) outcome->Print(flags.json, flags.columns);

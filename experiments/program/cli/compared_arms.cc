@@ -14,6 +14,7 @@
 #include "common/log/log.h"
 #include "common/scheme/registry.h"
 #include "experiments/program/cli/commands.h"
+#include "experiments/program/cli/pace_table.h"
 #include "experiments/program/cli/signals.h"
 #include "experiments/program/cli/terminal.h"
 #include "experiments/program/run/faults/fault.h"
@@ -180,8 +181,18 @@ void ComparedArms::TrainInTurns() {
   RunInTurnsOptions options;
   options.device = options_.device;
   options.interrupted = &InterruptFlag();
-  options.progress = [&lines](size_t arm, const ArmProgress& progress) {
+  options.outputs = options_.outputs;
+  std::vector<ArmSoFar> so_far(specs_.size());
+  options.progress = [&](size_t arm, const ArmProgress& progress) {
     lines[arm].Show(progress);
+    so_far[arm].loss = progress.loss;
+  };
+  const MonotonicTime begin = MonotonicNow();
+  options.round = [&](int64_t rounds, const std::vector<Pace>& paces) {
+    if (!IsTableRound(rounds) || InterruptFlag()) return;
+    for (size_t i = 0; i < paces.size(); ++i) so_far[i].pace = paces[i];
+    const double seconds = absl::ToDoubleSeconds(MonotonicNow() - begin);
+    StatusLine().Finish(PaceTable(specs_, so_far, {rounds, seconds}));
   };
   options.ended = [&](size_t arm, RunRecord record) {
     double seconds = 0;
@@ -233,6 +244,7 @@ RunArmOptions ComparedArms::ArmOptions() const {
   RunArmOptions options;
   options.device = options_.device;
   options.interrupted = &InterruptFlag();
+  options.outputs = options_.outputs;
   return options;
 }
 

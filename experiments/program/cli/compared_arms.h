@@ -35,6 +35,7 @@ class ComparedArms {
     // By arm: checkpoints that it could not go on from, and why.
     std::vector<std::vector<std::string>> refused;
     std::vector<Fault> faults;  // done to the processes of every arm that can have them
+    std::string outputs;        // RunArmOptions'
   };
   // `specs` are resolved and valid. `tuned`: by arm, what its values were found from; empty:
   // nothing is tuned. All of them outlive this object.

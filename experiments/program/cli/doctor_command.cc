@@ -8,17 +8,21 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/build_stamp/build_stamp.h"
+#include "common/config/arms.h"
 #include "common/config/resolve.h"
 #include "common/engine/engines.h"
 #include "common/formats/json.h"
 #include "common/machine/control_groups.h"
+#include "common/machine/free_memory.h"
 #include "common/machine/machine.h"
 #include "common/transport/fabric.h"
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/run/launcher_environment.h"
+#include "experiments/program/run/memory/memory_check.h"
 #include "experiments/program/run/resolve_spec.h"
 #include "experiments/study/results/schema_version.h"
 #include "proto/data_spec.pb.h"
+#include "proto/run_spec.pb.h"
 #include "worker/data/dataset.h"
 #include "worker/kernels/registry.h"
 
@@ -55,6 +59,24 @@ Finding CheckCores(const Machine& machine) {
   return {"cores", machine.cores() > 1, text};
 }
 
+Finding CheckFreeMemory() {
+  const auto free = FreeMemoryBytes();
+  if (!free.has_value()) return {"memory", true, "how much is free is not known"};
+  const std::string text = absl::StrFormat("%.2f GB are free", 1e-9 * static_cast<double>(*free));
+  // What `compare` trains unless it is told otherwise, with one arm.
+  RunSpec base;
+  base.mutable_training()->set_workers(2);
+  base.mutable_training()->set_steps(100);
+  absl::StatusOr<RunSpec> spec = MakeArm("ring", base);
+  if (spec.ok()) spec = Resolve(*spec, {ReadEnvironment().default_data_dir});
+  const std::string need = spec.ok() ? MemoryTextOf(*spec) : "";
+  if (need.empty()) return {"memory", true, text};
+  const absl::Status fits = CheckMemoryHere(*spec);
+  return {"memory", fits.ok(),
+          absl::StrCat(text, "; the default model takes under ", need,
+                       "; --plan behind a command says what that one takes")};
+}
+
 Finding CheckMemoryLimit() {
   const ControlLimits limits = ReadControlLimits();
   if (!limits.memory_bytes) return {"memory limit", true, "none"};
@@ -84,6 +106,7 @@ std::vector<Finding> Examine() {
                                       machine.memory_bytes() / 1073741824.0, machine.kernel())});
   findings.push_back(CheckCores(machine));
   findings.push_back(CheckMemoryLimit());
+  findings.push_back(CheckFreeMemory());
   findings.push_back({"BLAS", true, DescribeCpuBlas()});
   const auto cuda = DescribeCuda();
   findings.push_back({"CUDA", cuda.ok(), cuda.ok() ? *cuda : std::string(cuda.status().message())});

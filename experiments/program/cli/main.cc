@@ -1,19 +1,14 @@
 // The program `ringmaster`: its subcommands are declared in commands.h, a file each.
 
 #include <errno.h>
-#include <malloc.h>
-#include <pthread.h>
-#include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include <cstdint>
 #include <cstdio>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "common/base/system_error.h"
 #include "common/build_stamp/build_stamp.h"
 #include "common/log/log.h"
@@ -22,6 +17,7 @@
 #include "experiments/program/cli/command_line.h"
 #include "experiments/program/cli/commands.h"
 #include "experiments/program/cli/parser/parser.h"
+#include "experiments/program/cli/process_setup.h"
 #include "experiments/program/cli/signals.h"
 #include "experiments/program/run/descriptors.h"
 
@@ -68,46 +64,6 @@ constexpr char kExamples[] =
     "go on.\n"
     "`ringmaster COMMAND --help` explains a command's flags.";
 
-// Above this limit of address space (ulimit -v) threads may reserve what they like.
-constexpr int64_t kAmpleAddressSpace = int64_t{8} << 30;
-constexpr size_t kSmallStackBytes = 2 << 20;
-
-// A run of a small model then needs a quarter of the address space.
-void SaveAddressSpace() {
-  mallopt(M_ARENA_MAX, 1);
-  mallopt(M_TOP_PAD, 1 << 20);
-  pthread_attr_t attributes;
-  if (pthread_attr_init(&attributes) != 0) return;
-  if (pthread_attr_setstacksize(&attributes, kSmallStackBytes) == 0)
-    pthread_setattr_default_np(&attributes);
-  pthread_attr_destroy(&attributes);
-}
-
-// What of memory and locks holds for all commands and all arms alike. Before there are threads.
-void SetUpProcess() {
-  ringmaster::ExplainLackOfMemory(ringmaster::kExitFailedRun);
-  // The system's absl is built to look for deadlocks at every lock, through one lock of the
-  // process: over gRPC a quarter of all processor time of 64 ranks. The tests, which set nothing
-  // here, run with it.
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  // Freed memory stays with the process: gRPC takes and gives back a buffer for every segment, and
-  // the pages of one that went back to the system must be zeroed again before it can be read into.
-  // All arms alike. Over gRPC an all-reduce of 1 to 64 MiB takes 1.3 to 1.5 times as long without.
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);
-  mallopt(M_TOP_PAD, 64 << 20);
-  // Every thread reserves 64 MiB for its allocations and 8 MiB for its stack, more than most of
-  // them ever touch.
-  if (ringmaster::AddressSpaceLimit().value_or(kAmpleAddressSpace) < kAmpleAddressSpace)
-    SaveAddressSpace();
-  // gRPC's default has any thread that waits on one of its queues serve every socket of the
-  // process, and hand over what it reads to the thread that waits for it: the control plane's
-  // threads carry gradients. With "poll" a thread looks at the sockets of its own queue. Over gRPC
-  // an all-reduce takes half the time at every size from 4 KiB to 64 MiB. Set before there are
-  // threads; a user's own choice stays.
-  setenv("GRPC_POLL_STRATEGY", "poll", /*overwrite=*/0);
-}
-
 // The stream remembers that a write failed, not why, and by now others have set errno: what one
 // more byte fails for.
 std::string WhyStandardOutputFails() {
@@ -127,7 +83,8 @@ int main(int argc, char** argv) {
   // Ranks are started as /proc/self/exe.
   prctl(PR_SET_NAME, "ringmaster");
   ringmaster::LendArguments(argc, argv);
-  SetUpProcess();
+  ringmaster::ExplainLackOfMemory(ringmaster::kExitFailedRun);
+  ringmaster::SetUpMemoryAndLocks();
   ringmaster::Program program("ringmaster", kDescription,
                               [] { return "ringmaster " + ringmaster::GetBuildStamp().commit(); });
   ringmaster::Command command = program.command();

@@ -8,6 +8,7 @@
 #include "common/config/network_text.h"
 #include "common/config/override.h"
 #include "experiments/program/run/job_credentials.h"
+#include "experiments/program/run/programs/program_child.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {
@@ -37,6 +38,9 @@ constexpr Flag kFlags[] = {
     {"--data", "NAME", "data.name", "data set, see `ringmaster list` [mnist]"},
     {"--data-dir", "DIR", "data.dir",
      "folder with the files of mnist or cifar10 [~/.cache/ringmaster/NAME]"},
+    {"--program", "COMMAND", "model.program.command",
+     "a program of yours that computes the gradients in a session (docs/OWN_MODEL.md), instead of "
+     "--model and --data: each worker is a process of it, 'python3 train.py --width 64'"},
     {"--transport", "NAME", "transport.name", "auto, grpc, shm or tcp [grpc]"},
     {"--network", "RATE,LATENCY", "transport.network",
      "shape the network between the run's processes: 100mbit,5ms or 1gbit,50us,20us, the last one "
@@ -149,6 +153,13 @@ absl::Status SpecFlags::Apply(RunSpec* spec) const {
     if (field == "transport.network") {
       RM_RETURN_IF_ERROR(Annotate(ReadNetwork(value, spec->mutable_transport()),
                                   absl::StrCat(option.name(), " ", value)));
+      continue;
+    }
+    if (field == "model.program.command") {
+      const absl::StatusOr<std::vector<std::string>> words = CommandWords(value);
+      if (!words.ok()) return Annotate(words.status(), absl::StrCat(option.name(), " ", value));
+      ProgramModelSpec& program = *spec->mutable_model()->mutable_program();
+      program.mutable_command()->Assign(words->begin(), words->end());
       continue;
     }
     if (field == "transport.network.racks") {

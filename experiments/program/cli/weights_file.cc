@@ -92,7 +92,8 @@ void TellOfWeights(const std::vector<RunSpec>& specs) {
   std::set<std::string> files;
   for (const RunSpec& spec : specs) {
     const std::string& file = spec.training().init_weights();
-    if (file.empty() || !files.insert(file).second) continue;
+    // A program has said itself what it starts from.
+    if (file.empty() || spec.model().name() == "program" || !files.insert(file).second) continue;
     if (!spec.has_evaluation()) {
       Log(LogLevel::kInfo, absl::StrCat(file,
                                         ": its weights go on; the optimizer's state, error "

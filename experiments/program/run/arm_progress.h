@@ -21,6 +21,13 @@ struct ArmProgress {
   double seconds = 0;         // since the arm was started
   std::vector<int64_t> pids;  // by process; 0: has not joined
 };
+
+// The steps of some turns that were timed, and what they took.
+struct Pace {
+  int64_t steps = 0;
+  double seconds = 0;
+};
+
 using ProgressSink = std::function<void(const ArmProgress&)>;
 
 }  // namespace ringmaster

@@ -8,10 +8,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
+#include "common/base/fd.h"
 #include "common/base/monotonic.h"
 #include "common/base/system_error.h"
 #include "common/machine/process_end.h"
@@ -26,7 +30,7 @@ constexpr size_t kPipeCapacity = 64 << 10;
 constexpr absl::Duration kAskLimit = absl::Milliseconds(500);
 
 // Runs between fork and exec: async-signal-safe calls only.
-[[noreturn]] void BecomeChild(const ChildProgram& program, int input, pid_t parent,
+[[noreturn]] void BecomeChild(const ChildProgram& program, int input, int output, pid_t parent,
                               char* const argv[], char* const envp[]) {
   prctl(PR_SET_PDEATHSIG, program.death_signal);
   if (getppid() != parent) _exit(127);
@@ -38,12 +42,27 @@ constexpr absl::Duration kAskLimit = absl::Milliseconds(500);
   } else {
     dup2(input, STDIN_FILENO);
   }
+  if (output >= 0) dup2(output, STDERR_FILENO);
   if (!program.keeps_output) dup2(STDERR_FILENO, STDOUT_FILENO);
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   execve(program.path.c_str(), argv, envp);
   _exit(127);
+}
+
+// The child's: what of this process's environment the program does not replace, behind its own.
+std::vector<std::string> EnvironmentOf(const ChildProgram& program) {
+  std::vector<std::string> names = program.environment;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const absl::string_view name = absl::string_view(*entry).substr(0, std::strcspn(*entry, "="));
+    const auto replaces = [name](const std::string& own) {
+      return absl::StartsWith(own, name) && own[name.size()] == '=';
+    };
+    if (std::none_of(program.environment.begin(), program.environment.end(), replaces))
+      names.push_back(*entry);
+  }
+  return names;
 }
 
 }  // namespace
@@ -58,11 +77,16 @@ absl::Status Children::Start(const ChildProgram& program) {
     return absl::InvalidArgumentError(
         absl::StrCat("a spec of ", input.size(), " bytes, at most ", kPipeCapacity));
   }
+  Fd output;
+  if (!program.output.empty()) {
+    output =
+        Fd(open(program.output.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644));
+    if (!output.valid()) return SystemError(errno, absl::StrCat("cannot write ", program.output));
+  }
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return SystemError(errno, "cannot start a process: no pipe");
-  std::vector<std::string> names = program.environment;
-  for (char** entry = environ; *entry != nullptr; ++entry) names.push_back(*entry);
-  std::vector<char*> argv = {const_cast<char*>("ringmaster")};
+  const std::vector<std::string> names = EnvironmentOf(program);
+  std::vector<char*> argv = {const_cast<char*>(program.name.c_str())};
   for (const std::string& argument : program.arguments)
     argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
@@ -72,7 +96,7 @@ absl::Status Children::Start(const ChildProgram& program) {
 
   const pid_t parent = getpid();
   const pid_t pid = fork();
-  if (pid == 0) BecomeChild(program, ends[0], parent, argv.data(), envp.data());
+  if (pid == 0) BecomeChild(program, ends[0], output.get(), parent, argv.data(), envp.data());
   close(ends[0]);
   if (pid < 0) {
     const int error = errno;

@@ -17,11 +17,13 @@ namespace ringmaster {
 // What a child process runs.
 struct ChildProgram {
   std::string path = "/proc/self/exe";   // this very program
+  std::string name = "ringmaster";       // argv[0]
   std::vector<std::string> arguments;    // without argv[0]
-  std::vector<std::string> environment;  // "NAME=value", added to this process's
+  std::vector<std::string> environment;  // "NAME=value", in place of this process's
   std::string input;                     // its standard input, at most 64 KiB
   int death_signal = SIGKILL;            // what it gets when the thread that started it ends
   bool keeps_output = false;  // writes to this one's standard output, not to its standard error
+  std::string output;         // file that gets both outputs, from its beginning; empty: none
 };
 
 // Lets this process die with its parent: for the ranks of a launcher that Children started, which

@@ -129,11 +129,16 @@ absl::Status Formation::RunServer(size_t i) {
 
 absl::Status Formation::Serve(size_t i) {
   const ScopedCheckContext context(absl::StrCat("server/", servers_[i]));
-  RM_ASSIGN_OR_RETURN(
-      services_[i],
-      ShardService::Create(judged_spec_, *inputs_.layout, inputs_.initial_weights, servers_[i],
-                           fabric_->transport({Role::kServer, servers_[i]}), ExchangeMemory(),
-                           server_traces_[i].get(), &server_copies_[i]));
+  absl::Status created;
+  inputs_.initial_weights->Read([&](absl::Span<const float> weights) {
+    auto service = ShardService::Create(judged_spec_, *inputs_.layout, weights, servers_[i],
+                                        fabric_->transport({Role::kServer, servers_[i]}),
+                                        ExchangeMemory(), server_traces_[i].get(),
+                                        &server_copies_[i]);
+    created = service.status();
+    if (service.ok()) services_[i] = *std::move(service);
+  });
+  RM_RETURN_IF_ERROR(created);
   ShardService& service = *services_[i];
   KeptNode* const kept = KeptOfServer(i);
   if (place_.epoch == 0)
@@ -155,10 +160,11 @@ absl::Status Formation::RunWorker(size_t i, Conductor* conductor) {
   const int32_t rank = workers_[i];
   const ScopedCheckContext context(absl::StrCat("worker/", rank), &progress_[i].step);
   Worker& worker = worker_parts_[i];
-  RM_ASSIGN_OR_RETURN(worker.parts, CreateWorkerParts(spec_, inputs_.dataset.train.shape,
-                                                      {inputs_.device, rank,
-                                                       [conductor] { return conductor->status(); },
-                                                       inputs_.hooks.SlownessOf(i)}));
+  RM_ASSIGN_OR_RETURN(
+      worker.parts,
+      CreateWorkerParts(spec_, inputs_.dataset.train.shape,
+                        {inputs_.device, rank, [conductor] { return conductor->status(); },
+                         inputs_.hooks.SlownessOf(i), inputs_.own, &progress_[i].step}));
   const NodeId self{Role::kWorker, rank};
   worker.traced = CreateTracedTransport(fabric_->transport(self), worker_traces_[i]->exchange);
   worker.transport = CreateMeteredTransport(*worker.traced, *fabric_, [this, self](NodeId peer) {
@@ -171,12 +177,13 @@ absl::Status Formation::RunWorker(size_t i, Conductor* conductor) {
   setup.dataset = &inputs_.dataset;
   setup.kernels = worker.parts.kernels.get();
   setup.model = worker.parts.model.get();
-  setup.initial_weights = &inputs_.initial_weights;
+  setup.initial_weights = inputs_.initial_weights.get();
   setup.transport = worker.transport.get();
   setup.allocate_exchange = ExchangeMemory();
   setup.conductor = conductor;
   setup.progress = &progress_[i];
   setup.traces = worker_traces_[i].get();
+  if (inputs_.own != nullptr) setup.on_trained = inputs_.own->trained;
   if (place_.epoch == 0)
     RM_RETURN_IF_ERROR(ConnectWorker(spec_, *inputs_.checkpoints, &worker.before, &setup));
   if (KeptNode* const kept = KeptOfWorker(i); kept != nullptr) GoOn(kept, &setup);

@@ -19,6 +19,7 @@
 #include "common/exchange/kept_marks.h"
 #include "common/exchange/snapshot_store.h"
 #include "common/params/param_layout.h"
+#include "common/params/shared_arena.h"
 #include "common/tensor/tensor.h"
 #include "common/trace/node_traces.h"
 #include "common/transport/fabric.h"
@@ -43,11 +44,12 @@ struct ProcessInputs {
   Dataset dataset;  // of no process without workers
   std::string kernel_target;
   std::unique_ptr<ParamLayout> layout;
-  std::vector<float> initial_weights;
+  std::unique_ptr<SharedArena> initial_weights;  // until all nodes have them
   uint64_t weights_fingerprint = 0;
   StepHooks hooks;
   std::unique_ptr<RunCheckpoints> checkpoints;
   int device = 0;
+  const OwnProgram* own = nullptr;  // null: models are ours
 };
 
 // What a node of this process goes on with in the formation that follows the one it was in.

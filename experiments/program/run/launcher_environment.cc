@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/types/span.h"
 #include "common/base/status_macros.h"
 #include "common/config/resolve.h"
@@ -136,6 +137,27 @@ Environment ReadEnvironment() {
   return {Variable(kTokenVariable),
           DefaultDataDir(Variable("XDG_CACHE_HOME").value_or(""), Variable("HOME").value_or("")),
           Variable("PATH").value_or(""), Variable(kTlsVariable)};
+}
+
+std::vector<std::string> TakeSessionWords() {
+  const std::optional<std::string> words = Variable(kSessionVariable);
+  if (!words.has_value()) return {};
+  unsetenv(kSessionVariable);
+  return absl::StrSplit(*words, '\n');
+}
+
+std::vector<std::string> ProgramSettings(const ProgramPlaces& places) {
+  std::vector<std::string> settings;
+  for (const char* threads : {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"}) {
+    if (!IsSet(threads)) settings.push_back(absl::StrCat(threads, "=1"));
+  }
+  if (!places.library.empty() && !IsSet("RINGMASTER_LIBRARY"))
+    settings.push_back(absl::StrCat("RINGMASTER_LIBRARY=", places.library));
+  if (places.python_folder.empty()) return settings;
+  const std::optional<std::string> others = Variable("PYTHONPATH");
+  settings.push_back(
+      absl::StrCat("PYTHONPATH=", places.python_folder, others ? ":" : "", others.value_or("")));
+  return settings;
 }
 
 void SetTlsFolder(const std::string& folder) { setenv(kTlsVariable, folder.c_str(), 1); }

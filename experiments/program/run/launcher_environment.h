@@ -21,6 +21,26 @@ inline constexpr char kTokenVariable[] = "RINGMASTER_TOKEN";
 // The variable that says where a job's certificates are (`ringmaster keygen`).
 inline constexpr char kTlsVariable[] = "RINGMASTER_TLS_DIR";
 
+// The variable that tells a program of the user's which session to open: words, a line each. The
+// first is "node", and behind it stands what `ringmaster node` would get; or kDescribeWord, and
+// behind it the file to which the program is to describe itself.
+inline constexpr char kSessionVariable[] = "RINGMASTER_SESSION";
+inline constexpr char kDescribeWord[] = "describe";
+
+// These words; none where no launcher has started this process. They are gone from the environment
+// then: what the program starts is no rank.
+std::vector<std::string> TakeSessionWords();
+
+// Where this program has what programs of the user's need; empty: it has not.
+struct ProgramPlaces {
+  std::string library;        // libringmaster.so
+  std::string python_folder;  // with the package in it
+};
+
+// The settings ("NAME=value") for a program of the user's, by which it finds these places
+// (RINGMASTER_LIBRARY, PYTHONPATH) and computes with one thread. What the user has set stays.
+std::vector<std::string> ProgramSettings(const ProgramPlaces& places);
+
 // What any command may need; nothing of it is ever wrong.
 struct Environment {
   std::optional<std::string> token;       // RINGMASTER_TOKEN

@@ -15,6 +15,7 @@
 #include "common/base/monotonic.h"
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
+#include "common/config/is_program.h"
 #include "common/control/control_client.h"
 #include "common/control/failures.h"
 #include "common/control/joins.h"
@@ -70,15 +71,33 @@ class Node {
       RM_RETURN_IF_ERROR(FormAnew());
       ran = RunFormation(cpu_before, confinement);
     }
+    if (ran.ok() && options_.own != nullptr) options_.own->over();
     if (ran.ok()) return ran;
     const absl::Status of_the_run = client_->status();
     return of_the_run.ok() ? ran : of_the_run;
   }
 
  private:
+  // Of a program's model nobody else knows them.
+  absl::StatusOr<std::vector<float>> WeightsToStartFrom(const Model& model) const {
+    if (!IsProgram(spec()) || !spec().training().init_weights().empty())
+      return InitialWeights(spec(), model);
+    if (options_.own != nullptr && !options_.own->weights->empty()) return *options_.own->weights;
+    return absl::InvalidArgumentError(
+        "nobody says which weights the program's model starts from: give its tensors their "
+        "initial values; a server alone needs --init-weights FILE, on every rank");
+  }
+
   // Everything that can fail before other processes are concerned: data, layout, initial weights, a
   // listening port.
   absl::Status Prepare() {
+    if (has_workers() && IsProgram(spec()) != (options_.own != nullptr)) {
+      return absl::InvalidArgumentError(
+          IsProgram(spec())
+              ? "a worker of a program is the program itself: start it, not `ringmaster node`"
+              : absl::StrCat("the spec's model is \"", spec().model().name(),
+                             "\", and this process is a program: expected model \"program\""));
+    }
     SampleShape shape;
     if (!has_workers()) {
       int64_t train_count = 0;
@@ -92,12 +111,18 @@ class Node {
       inputs_.kernel_target = kernels->target();
     }
     inputs_.device = options_.device;
+    inputs_.own = options_.own;
+    if (options_.own != nullptr)
+      inputs_.kernel_target = absl::StrCat("program ", options_.own->fingerprint);
     // Initial weights and layout come from the host's model (or a file) on every process: they do
     // not depend on the device.
     RM_ASSIGN_OR_RETURN(const WorkerParts host, CreateHostModel(spec(), shape));
     inputs_.layout = std::make_unique<ParamLayout>(host.model->layout());
-    RM_ASSIGN_OR_RETURN(inputs_.initial_weights, InitialWeights(spec(), *host.model));
-    inputs_.weights_fingerprint = WeightsFingerprint(inputs_.initial_weights);
+    RM_ASSIGN_OR_RETURN(std::vector<float> weights, WeightsToStartFrom(*host.model));
+    inputs_.weights_fingerprint = WeightsFingerprint(weights);
+    // A group that is formed anew may begin at the beginning.
+    inputs_.initial_weights = std::make_unique<SharedArena>(
+        std::move(weights), static_cast<int32_t>(nodes().size()), /*keeps=*/MayReform(spec()));
     RM_ASSIGN_OR_RETURN(
         inputs_.checkpoints,
         RunCheckpoints::Open(
@@ -129,6 +154,7 @@ class Node {
   RunInputs Inputs() const {
     RunInputs inputs;
     *inputs.mutable_data() = inputs_.dataset.facts;
+    if (options_.own != nullptr) inputs.set_program(options_.own->fingerprint);
     if (!spec().training().init_weights().empty())
       inputs.set_init_weights(
           absl::StrCat(absl::Hex(inputs_.weights_fingerprint, absl::kZeroPad16)));
@@ -213,7 +239,6 @@ class Node {
     *report.mutable_confinement() = confinement.End();
     for (const NodeId& id : nodes()) report.mutable_confinement()->add_nodes(ToString(id));
     AddCosts(cpu_before, report.mutable_costs());
-    // After the costs: counting copies what is counted.
     RM_RETURN_IF_ERROR(formation_->AddTo(&report));
     AddCheckpointing(*inputs_.checkpoints, &report);
     return client_->Finish(report);

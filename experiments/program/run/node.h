@@ -8,6 +8,7 @@
 #include "common/control/end_request.h"
 #include "common/security/credentials.h"
 #include "experiments/program/run/attempts/hook_files.h"
+#include "experiments/program/run/worker_parts.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {
@@ -22,6 +23,8 @@ struct NodeOptions {
   HookFiles hooks;
   // by which somebody asks this process to leave the run; null: nobody does
   EndRequest* ends = nullptr;
+  // The program that computes the gradients of this process's worker; null: they are ours.
+  const OwnProgram* own = nullptr;
   // Somebody leads the run, and says what happened to who has joined. What keeps this process from
   // joining nobody else hears, so it logs that itself.
   bool is_led = false;

@@ -18,6 +18,7 @@
 #include "common/build_stamp/build_stamp.h"
 #include "common/checkpoint/checkpoint_folder.h"
 #include "common/config/describe.h"
+#include "common/config/is_program.h"
 #include "common/config/load.h"
 #include "common/control/last_words.h"
 #include "common/engine/engine_names.h"
@@ -41,8 +42,10 @@
 #include "experiments/program/run/job_credentials.h"
 #include "experiments/program/run/join_limit.h"
 #include "experiments/program/run/losses.h"
+#include "experiments/program/run/memory/memory_check.h"
 #include "experiments/program/run/node.h"
 #include "experiments/program/run/placement.h"
+#include "experiments/program/run/programs/program_ranks.h"
 #include "experiments/program/run/resolve_spec.h"
 #include "experiments/program/run/run_checkpoints.h"
 #include "experiments/program/run/run_needs.h"
@@ -78,6 +81,9 @@ std::string MpiLauncherOf(const RunSpec& spec) {
   return std::string(EngineLauncherOf(TraitsOf(spec).engine));
 }
 bool NeedsMpirun(const RunSpec& spec) { return !MpiLauncherOf(spec).empty(); }
+
+// Whether its processes read their spec from a file.
+bool NeedsFile(const RunSpec& spec) { return NeedsMpirun(spec) || IsProgram(spec); }
 
 // How often its processes may be started again.
 RestartRules RestartRulesOf(const RunSpec& spec) {
@@ -161,6 +167,7 @@ absl::Status EndProcesses(const RunSpec& spec, const RunArmOptions& options,
   const bool interrupted = options.interrupted != nullptr && *options.interrupted;
   const absl::Duration limit = interrupted         ? kInterruptLimit
                                : NeedsMpirun(spec) ? kMpirunEndLimit
+                               : IsProgram(spec)   ? ProgramEndLimit(!status.ok())
                                                    : kEndLimit;
   const auto ended = children->WaitOrKill(MonotonicNow() + limit);
   if (!NeedsMpirun(spec) || ended.empty() || !absl::IsUnavailable(status)) return status;
@@ -215,7 +222,7 @@ class LedRun {
     if (!NeedsMpirun(spec_)) leads.cause_time = kCauseTime;
     RM_ASSIGN_OR_RETURN(const std::unique_ptr<Coordinator> coordinator, Coordinator::Start(leads));
     Children children;
-    const MemoryFile text(NeedsMpirun(spec_) ? SerializeRunSpec(spec_) : "");
+    const MemoryFile text(NeedsFile(spec_) ? SerializeRunSpec(spec_) : "");
     const absl::Status started = Start(token, text, coordinator.get(), &children, &starting);
     if (!started.ok()) coordinator->Abort(started);
     AwaitEnd(coordinator.get(), &children);
@@ -223,8 +230,9 @@ class LedRun {
   }
 
   absl::Status Start(const std::string& token, const MemoryFile& text, Coordinator* coordinator,
-                     Children* children, StartingProcesses* starting) const {
-    LaunchPlan plan;
+                     Children* children, StartingProcesses* starting) {
+    LaunchPlan& plan = plan_;
+    plan = LaunchPlan();
     plan.spec = SerializeRunSpec(spec_);
     plan.fingerprint = FingerprintText(spec_);
     plan.processes = TraitsOf(spec_).processes;
@@ -235,11 +243,13 @@ class LedRun {
     plan.hooks.turns = options_.turns;
     if (options_.faults != nullptr) plan.hooks.faults = options_.faults->path();
     if (clock_ != nullptr) plan.hooks.clock = clock_->path();
-    if (NeedsMpirun(spec_)) {
+    if (NeedsFile(spec_)) {
       RM_RETURN_IF_ERROR(text.status());
-      return StartByMpirun(plan, {MpiLauncherOf(spec_), spec_.transport().name(), text.path()},
-                           children);
+      plan.spec_file = text.path();
     }
+    if (NeedsMpirun(spec_))
+      return StartByMpirun(plan, {MpiLauncherOf(spec_), spec_.transport().name()}, children);
+    RM_RETURN_IF_ERROR(UseProgram(spec_, options_.outputs, &plan));
     return StartProcesses(plan, children, [&](int32_t process, pid_t pid) {
       coordinator->NoteStarted(process, pid);
       starting->Add(pid);
@@ -283,12 +293,15 @@ class LedRun {
     gone_on_after_.insert(gone_on_after_.end(), losses.begin(), losses.end());
     const absl::Status status = EndProcesses(spec_, options_, result.status(), children);
     if (!status.ok()) result = status;
+    const std::string said = *again || IsInterrupted() ? "" : LastOutput(result.status(), plan_);
+    if (!said.empty()) Log(LogLevel::kError, said);
     return result;
   }
 
   const RunArmOptions& options_;
   const MonotonicTime begin_ = MonotonicNow();
-  RunSpec spec_;  // of this attempt
+  RunSpec spec_;     // of this attempt
+  LaunchPlan plan_;  // and how its processes were started
   Restarts restarts_;
   std::unique_ptr<RunClock> clock_;  // null: the run is never started again
   std::vector<Loss> gone_on_after_;  // within an attempt
@@ -414,11 +427,13 @@ absl::Status CheckMachine(const RunSpec& spec, int first_device) {
   RM_RETURN_IF_ERROR(CredentialsFor(spec.transport().security(), "").status());
   RM_RETURN_IF_ERROR(CheckDescriptors(TraitsOf(spec).processes));
   RM_RETURN_IF_ERROR(CheckAddressSpace(spec));
+  RM_RETURN_IF_ERROR(Annotate(CheckMemoryHere(spec), spec.name()));
   return CheckDevices(spec, first_device);
 }
 
 RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options) {
   RunRecord record = NewRecord(spec);
+  FillMemoryNeeds(&record);
   if (const absl::Status fits = CheckMachine(spec, options.device); !fits.ok()) {
     FillRecord(fits, &record);
     return record;

@@ -28,6 +28,7 @@ struct RunArmOptions {
   std::string turns;  // file by which somebody grants the steps (experiments/program/run/turns.h);
                       // empty: nobody
   FaultGiver* faults = nullptr;  // what is to be done to its processes; null: nothing
+  std::string outputs;           // folder for what a program's processes say; empty: standard error
 };
 
 // Runs one arm on this machine: starts a process a rank (experiments/program/run/placement.h),
@@ -41,9 +42,9 @@ RunRecord RunArm(const RunSpec& spec, const RunArmOptions& options);
 // with what to use instead.
 absl::Status CheckDevices(const RunSpec& spec, int first_device);
 
-// CheckDevices, and whether the limits of open files and of address space suffice
-// (ResourceExhausted), and the certificates can be used that the spec asks for. What RunArm asks
-// first.
+// CheckDevices, and whether the limits of open files and of address space and the free memory
+// suffice (ResourceExhausted), and the certificates can be used that the spec asks for. What RunArm
+// asks first.
 absl::Status CheckMachine(const RunSpec& spec, int first_device);
 
 // A record with everything but status and reports: id, time, build, machine.

@@ -17,8 +17,9 @@
 #include "common/machine/machine.h"
 #include "common/scheme/registry.h"
 #include "experiments/program/run/descriptors.h"
+#include "experiments/program/run/memory/memory_need.h"
+#include "experiments/program/run/memory/memory_plan.h"
 #include "experiments/program/run/run_arm.h"
-#include "experiments/program/run/run_needs.h"
 #include "experiments/program/run/take_turns.h"
 #include "experiments/program/run/turns.h"
 #include "proto/run_record.pb.h"
@@ -41,7 +42,7 @@ absl::StatusOr<TurnNeeds> NeedsOf(const std::vector<RunSpec>& specs) {
   TurnNeeds needs;
   for (const RunSpec& spec : specs) {
     RM_ASSIGN_OR_RETURN(const MemoryFacts facts, MemoryFactsOf(spec));
-    needs.planned_bytes += PlanMemory(spec, facts).total();
+    needs.planned_bytes += TotalBytesOfAll(PlanMemory(spec, facts));
     needs.ranks += TraitsOf(spec).processes;
     needs.on_gpu |= RunsOnGpu(spec.training().kernels());
   }
@@ -68,6 +69,10 @@ class Stage {
   void TellEnd(size_t arm, RunRecord record) {
     absl::MutexLock lock(&mutex_);
     if (options_.ended) options_.ended(arm, std::move(record));
+  }
+  void TellRound(int64_t rounds, const std::vector<Pace>& paces) {
+    absl::MutexLock lock(&mutex_);
+    if (options_.round) options_.round(rounds, paces);
   }
 
  private:
@@ -129,6 +134,7 @@ class LiveArm final : public TurnArm {
   }
 
   bool ended() const override { return ended_; }
+  double TimedSeconds() const override { return turns_->AllCameToEnd() ? turns_->Seconds() : 0; }
   bool has_failed() const { return ended() && record_.has_value() && record_->status() != "ok"; }
 
   // What it came to; none: it was never started. REQUIRES: it has ended.
@@ -143,6 +149,7 @@ class LiveArm final : public TurnArm {
     options.device = options_.device;
     options.interrupted = options_.interrupted;
     options.turns = turns_->path();
+    options.outputs = options_.outputs;
     options.progress = [this](const ArmProgress& progress) { stage_.Show(index_, progress); };
     record_ = RunArm(spec_, options);
     absl::MutexLock lock(&mutex_);
@@ -228,7 +235,16 @@ void RunInTurns(const std::vector<RunSpec>& specs, const RunInTurnsOptions& opti
     tell_ends();
     stage.Enter(arm);
   };
-  TakeTurns({}, seats, {MonotonicNow, ReadMachine, on_turn}, &taken);
+  int64_t rounds = 0;
+  const auto on_round = [&] {
+    tell_ends();
+    ++rounds;
+    if (std::all_of(told.begin(), told.end(), [](bool is_told) { return is_told; })) return;
+    std::vector<Pace> paces;
+    for (const TakenTurns& of_arm : taken) paces.push_back(of_arm.pace);
+    stage.TellRound(rounds, paces);
+  };
+  TakeTurns({}, seats, {MonotonicNow, ReadMachine, on_turn, on_round}, &taken);
   tell_ends();
 }
 

@@ -18,7 +18,7 @@ class RunSpec;
 
 // What arms that are all alive at once take of a machine, and what it has.
 struct TurnNeeds {
-  int64_t planned_bytes = 0;          // of all arms (experiments/program/run/run_needs.h)
+  int64_t planned_bytes = 0;          // of all arms (experiments/program/run/memory/memory_plan.h)
   std::optional<int64_t> free_bytes;  // absent: unknown
   int32_t ranks = 0;                  // of all arms
   int32_t cores = 0;                  // 0: unknown
@@ -40,11 +40,15 @@ struct RunInTurnsOptions {
   int device = 0;
   // Set from elsewhere (a signal handler) to end all arms.
   const std::atomic<bool>* interrupted = nullptr;
+  std::string outputs;  // RunArmOptions'
   // Called some times a second for the arm whose turn it is, by index, and once for every arm that
   // has ended, with what RunArm returns, its turns, and the conditions of these alone: those that
   // failed when the turn ends, the others in their order. One call at a time; any thread.
   std::function<void(size_t arm, const ArmProgress& progress)> progress;
   std::function<void(size_t arm, RunRecord record)> ended;
+  // After each round of turns, while some arm is left: how many rounds there were, and by arm what
+  // its turns came to. As the calls above one at a time.
+  std::function<void(int64_t rounds, const std::vector<Pace>& paces)> round;
 };
 
 // Runs the arms as RunArm does, but all of them are alive at once and take turns

@@ -1,8 +1,10 @@
 #include "experiments/program/run/run_inputs.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/base/fingerprint.h"
 #include "common/base/status_macros.h"
+#include "experiments/program/run/programs/ask_program.h"
 #include "experiments/program/run/worker_parts.h"
 #include "worker/data/dataset.h"
 #include "worker/loop/initial_weights.h"
@@ -24,6 +26,19 @@ uint64_t WeightsFingerprint(absl::Span<const float> weights) {
   return Fingerprint64(Sha256Hex(weights));
 }
 
+absl::Status InputsReader::AddProgram(const RunSpec& resolved, RunInputs* inputs) {
+  const auto& words = resolved.model().program().command();
+  if (words.empty()) return absl::OkStatus();
+  std::string& fingerprint = programs_[absl::StrJoin(words, " ")];
+  if (fingerprint.empty()) {
+    const std::vector<std::string> command(words.begin(), words.end());
+    RM_ASSIGN_OR_RETURN(const ProgramDescription described, AskProgram(command, kAskLimit));
+    fingerprint = described.fingerprint;
+  }
+  inputs->set_program(fingerprint);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<RunInputs> InputsReader::Read(const RunSpec& resolved) {
   const DatasetPart part = DatasetPartFor(resolved);
   const bool has_weights = !resolved.training().init_weights().empty();
@@ -32,7 +47,8 @@ absl::StatusOr<RunInputs> InputsReader::Read(const RunSpec& resolved) {
   data.clear_augment();
   // A file of weights must be of the model, so one file is read for each.
   const std::string key =
-      absl::StrCat(part == DatasetPart::kAll, "/", data.SerializeAsString(), "/",
+      absl::StrCat(absl::StrJoin(resolved.model().program().command(), " "), "/",
+                   part == DatasetPart::kAll, "/", data.SerializeAsString(), "/",
                    has_weights ? absl::StrCat(resolved.training().init_weights(), "/",
                                               resolved.model().SerializeAsString())
                                : "");
@@ -46,6 +62,7 @@ absl::StatusOr<RunInputs> InputsReader::Read(const RunSpec& resolved) {
     RM_ASSIGN_OR_RETURN(const std::string weights, FingerprintOfFile(resolved));
     inputs.set_init_weights(weights);
   }
+  RM_RETURN_IF_ERROR(AddProgram(resolved, &inputs));
   read_[key] = inputs;
   return inputs;
 }

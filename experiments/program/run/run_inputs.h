@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "proto/record.pb.h"
@@ -20,12 +21,16 @@ uint64_t WeightsFingerprint(absl::Span<const float> weights);
 class InputsReader {
  public:
   // What a run of the resolved spec reads and would record, were it to start now. Synthetic data
-  // follow from the spec and are not made; their facts stay empty. Errors are those of loading: a
-  // file that is missing or damaged, by name.
+  // follow from the spec and are not made; their facts stay empty. A program is asked once of what
+  // files it is (AskProgram), where the spec says how it is started. Errors are those of loading, a
+  // file that is missing or damaged, by name; and of asking.
   absl::StatusOr<RunInputs> Read(const RunSpec& resolved);
 
  private:
-  std::map<std::string, RunInputs> read_;  // by what of a spec decides it
+  absl::Status AddProgram(const RunSpec& resolved, RunInputs* inputs);
+
+  std::map<std::string, RunInputs> read_;        // by what of a spec decides it
+  std::map<std::string, std::string> programs_;  // fingerprints of their files, by command
 };
 
 }  // namespace ringmaster

@@ -8,18 +8,21 @@ namespace {
 // Whoever waits for the end of a turn whose time is over is called at least so often.
 constexpr absl::Duration kLookPeriod = absl::Seconds(1);
 
-// Returns where the turn from step `begin` on has ended.
+// Returns where the turn from step `begin` on has ended. Adds its timed steps to `pace`.
 int64_t GiveTurn(const TurnRules& rules, int64_t begin, TurnArm* arm,
-                 const std::function<MonotonicTime()>& now) {
+                 const std::function<MonotonicTime()>& now, Pace* pace) {
   const MonotonicTime deadline = now() + rules.duration;
   int64_t end = std::min(begin + rules.steps_max, arm->steps());
   const int64_t untimed = arm->steps() < rules.steps_min ? 0 : rules.untimed;
-  arm->Grant(std::min(begin + untimed, end), end);
-  while (now() < deadline) {
-    if (arm->AwaitEnd(end, deadline - now())) return end;
-  }
-  end = arm->Cut(begin + rules.steps_min);
-  while (!arm->AwaitEnd(end, kLookPeriod)) {
+  const int64_t timed_from = std::min(begin + untimed, end);
+  arm->Grant(timed_from, end);
+  bool is_over = false;
+  while (!is_over && now() < deadline) is_over = arm->AwaitEnd(end, deadline - now());
+  if (!is_over) end = arm->Cut(begin + rules.steps_min);
+  while (!is_over) is_over = arm->AwaitEnd(end, kLookPeriod);
+  if (const double seconds = arm->TimedSeconds(); seconds > 0) {
+    pace->steps += end - timed_from;
+    pace->seconds += seconds;
   }
   return end;
 }
@@ -48,12 +51,13 @@ void TakeTurns(const TurnRules& rules, absl::Span<TurnArm* const> arms, const Tu
       const MonotonicTime begin = watch.now();
       ArmTurn& turn = (*taken)[i].turns.emplace_back();
       turn.set_begin_step(next[i]);
-      next[i] = GiveTurn(rules, next[i], arms[i], watch.now);
+      next[i] = GiveTurn(rules, next[i], arms[i], watch.now, &(*taken)[i].pace);
       turn.set_end_step(next[i]);
       turn.set_begin_seconds(absl::ToDoubleSeconds(begin - first));
       turn.set_seconds(absl::ToDoubleSeconds(watch.now() - begin));
       (*taken)[i].conditions.Add(before, watch.machine());
     }
+    if (any) watch.on_round();
   }
 }
 

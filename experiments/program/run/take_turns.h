@@ -9,6 +9,7 @@
 #include "absl/types/span.h"
 #include "common/base/monotonic.h"
 #include "common/machine/conditions.h"
+#include "experiments/program/run/arm_progress.h"
 #include "proto/record.pb.h"
 
 namespace ringmaster {
@@ -33,6 +34,9 @@ class TurnArm {
   virtual bool AwaitEnd(int64_t end, absl::Duration limit) = 0;
   // It has ended, well or not.
   virtual bool ended() const = 0;
+  // From when the last worker came to `timed_from` of the last turn until the last one came to its
+  // end. REQUIRES: AwaitEnd has said that all did, or it has ended. 0: not all did.
+  virtual double TimedSeconds() const = 0;
 };
 
 // How long a turn is: until `duration` or `steps_max` steps are over, whichever comes first, but
@@ -50,11 +54,14 @@ struct TurnWatch {
   std::function<MonotonicTime()> now;       // the arms' clock
   std::function<MachineReading()> machine;  // as it is at that moment
   std::function<void(size_t arm)> on_turn;  // before an arm is started and before each of its turns
+  // After each round, in which every arm that had not ended has had a turn.
+  std::function<void()> on_round = [] {};
 };
 
 // What became of an arm.
 struct TakenTurns {
   std::vector<ArmTurn> turns;
+  Pace pace;  // of all its turns
   // What else the machine did while the arm was being started and in its turns, and at no other
   // time.
   ConditionsSum conditions;

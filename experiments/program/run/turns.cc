@@ -101,8 +101,11 @@ void TurnGiver::Grant(const Turn& turn) {
   const int64_t granted = head.granted.load();
   RM_CHECK(turn.timed_from <= turn.end && turn.end <= head.steps);
   RM_CHECK(granted == 0 || AllCameTo(granted));
+  // Where all stand at the first timed step already, its time runs from now on.
+  const int64_t from = AllCameTo(turn.timed_from) ? Now() : 0;
   for (int64_t worker = 0; worker < head.workers; ++worker) {
-    for (std::atomic<int64_t>& time : SeatOf(file_.data(), worker).times) time.store(0);
+    SeatOf(file_.data(), worker).times[0].store(from);
+    SeatOf(file_.data(), worker).times[1].store(0);
   }
   head.timed_from.store(turn.timed_from);
   head.granted.store(turn.end);
@@ -129,6 +132,8 @@ bool TurnGiver::AllCameTo(int64_t step) const {
   return true;
 }
 
+bool TurnGiver::AllCameToEnd() const { return AllCameTo(HeadOf(file_.data()).granted.load()); }
+
 bool TurnGiver::AwaitAll(int64_t step, absl::Duration limit) const {
   const MonotonicTime deadline = MonotonicNow() + limit;
   Head& head = HeadOf(file_.data());
@@ -142,7 +147,7 @@ bool TurnGiver::AwaitAll(int64_t step, absl::Duration limit) const {
 }
 
 double TurnGiver::Seconds() const {
-  RM_CHECK(AllCameTo(HeadOf(file_.data()).granted.load()));
+  RM_CHECK(AllCameToEnd());
   return static_cast<double>(LastTime(file_.data(), 1) - LastTime(file_.data(), 0)) * 1e-9;
 }
 

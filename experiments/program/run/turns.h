@@ -44,11 +44,13 @@ class TurnGiver {
   int64_t Cut(int64_t least);
   // Whether every worker has come to `step`, that is, finished those before it.
   bool AllCameTo(int64_t step) const;
+  // The same of the end of the last turn.
+  bool AllCameToEnd() const;
   // Sleeps until AllCameTo(step), at most `limit`; says which. REQUIRES: `step` is not below the
   // end of the turn.
   bool AwaitAll(int64_t step, absl::Duration limit) const;
-  // Of the last turn: from when the last worker came to `timed_from` until the last one came to the
-  // end. REQUIRES: all have, and the turn was not cut.
+  // Of the last turn: from when the last worker came to `timed_from`, or the turn was given if that
+  // was later, until the last one came to the end. REQUIRES: all have.
   double Seconds() const;
 
  private:

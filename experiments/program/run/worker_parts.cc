@@ -33,6 +33,11 @@ absl::StatusOr<WorkerParts> CreateWorkerParts(const RunSpec& resolved, const Sam
   options.max_batch = emulated ? 1 : LargestBatch(resolved.training().batch_per_worker(), shape);
   RM_ASSIGN_OR_RETURN(WorkerParts parts,
                       CreateParts(resolved, training.kernels().c_str(), rank.device, options));
+  if (rank.own != nullptr) {
+    const ParamLayout layout = parts.model->layout();
+    parts.model = rank.own->create_model(resolved, layout, rank.step);
+    return parts;
+  }
   if (!emulated) return parts;
   const absl::Duration both = absl::Milliseconds(training.emulated_compute().milliseconds()) *
                               SlowdownFactor(training, rank.rank);

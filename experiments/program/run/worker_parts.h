@@ -1,12 +1,17 @@
 #ifndef RINGMASTER_EXPERIMENTS_PROGRAM_RUN_WORKER_PARTS_H_
 #define RINGMASTER_EXPERIMENTS_PROGRAM_RUN_WORKER_PARTS_H_
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "common/params/param_layout.h"
 #include "proto/run_spec.pb.h"
 #include "worker/data/samples.h"
 #include "worker/kernels/kernel_library.h"
@@ -20,6 +25,21 @@ struct WorkerParts {
   std::unique_ptr<Model> model;
 };
 
+// The user's program in this very process, which computes a worker's gradients.
+struct OwnProgram {
+  // A model of this layout that has the program compute. `step`: the worker's step under way. All
+  // outlives the model.
+  std::function<std::unique_ptr<Model>(const RunSpec& spec, const ParamLayout& layout,
+                                       const std::atomic<int64_t>* step)>
+      create_model;
+  const std::vector<float>* weights = nullptr;  // that it starts from; empty: it gave none
+  std::string fingerprint;                      // of its files
+  // Called with the final weights, by the worker's step thread.
+  std::function<void(absl::Span<const float> weights)> trained;
+  // Called once the run is over and well, while the memory that the program sees is still there.
+  std::function<void()> over;
+};
+
 // Who computes with the parts.
 struct ComputingRank {
   int device = 0;  // the GPU, where the kernels are of one
@@ -28,9 +48,12 @@ struct ComputingRank {
   std::function<absl::Status()> interrupted;
   // By which emulated computing is slowed beside what the spec says (EmulatedTimes::slowed).
   std::function<double()> slowed = nullptr;
+  const OwnProgram* own = nullptr;             // null: models are ours
+  const std::atomic<int64_t>* step = nullptr;  // its step under way; there where `own` is
 };
 
-// The kernels that the resolved spec names and its model for samples of `shape`, as large a batch
+// Those of `rank.own` where it is there; else:
+// the kernels that the resolved spec names and its model for samples of `shape`, as large a batch
 // at once as training and evaluation take. Emulated where the spec says so, and then as much
 // slower as the spec slows this rank down. Errors are those of CreateKernelLibrary and CreateModel.
 absl::StatusOr<WorkerParts> CreateWorkerParts(const RunSpec& resolved, const SampleShape& shape,

@@ -331,6 +331,7 @@ Json RecordJson(const RunRecord& record) {
   }
   if (record.has_inputs()) json["inputs"] = MessageJson(record.inputs());
   json["build"] = MessageJson(record.build());
+  if (record.memory_needs_size() > 0) json["memory_needs"] = MessagesJson(record.memory_needs());
   if (record.confinements_size() > 0) json["confinements"] = MessagesJson(record.confinements());
   json["machine"] = MessageJson(record.machine());
   json["spec"] = MessageJson(record.spec());

@@ -21,6 +21,7 @@
 #include "experiments/proof/bench/bench_pattern.h"
 #include "experiments/proof/bench/bench_sizes.h"
 #include "experiments/proof/bench/bench_turns.h"
+#include "experiments/proof/bench/socket_loops.h"
 #include "experiments/study/results/statistics.h"
 
 namespace ringmaster {
@@ -129,7 +130,11 @@ class Rank {
       if (name == kOwnEngine) continue;
       Line line;
       seat.device = EngineGpusOf(name) == EngineGpus::kOneEach ? seat_.rank : 0;
-      RM_ASSIGN_OR_RETURN(line.engine, CreateEngine(name, seat));
+      if (IsLimit(name)) {
+        RM_ASSIGN_OR_RETURN(line.engine, SocketLoops::Create(seat, name == kSocketRounds));
+      } else {
+        RM_ASSIGN_OR_RETURN(line.engine, CreateEngine(name, seat));
+      }
       RM_ASSIGN_OR_RETURN(line.buffer, Buffer::AllocateHost(BufferBytes(bench_)));
       lines_.push_back(std::move(line));
     }
@@ -259,7 +264,7 @@ class Rank {
     for (int64_t i = 0; i < turn.burst; ++i)
       RM_RETURN_IF_ERROR(Named(Reduce(turn, &line, data(i)), turn));
     const double seconds = SecondsSince(begin);
-    for (int64_t i = 0; i < turn.burst; ++i)
+    for (int64_t i = 0; i < turn.burst && !IsLimit(turn.contender); ++i)
       RM_RETURN_IF_ERROR(Named(pattern_.Check(line.next_call + i, data(i)), turn));
     line.next_call += turn.burst;
     return seconds / turn.burst;
@@ -332,9 +337,11 @@ namespace {
 absl::Status CheckEngines(const AllReduceBench& bench) {
   std::vector<EngineInfo> known(Engines().begin(), Engines().end());
   known.insert(known.begin(), {kOwnEngine, "", ""});
+  known.push_back({kSocketLimit, "", ""});
+  known.push_back({kSocketRounds, "", ""});
   RM_RETURN_IF_ERROR(CheckBenchNames("--engine and --against:", bench.engines, known));
   for (const std::string& engine : bench.engines) {
-    if (engine != kOwnEngine) RM_RETURN_IF_ERROR(CheckEngine(engine));
+    if (engine != kOwnEngine && !IsLimit(engine)) RM_RETURN_IF_ERROR(CheckEngine(engine));
   }
   const std::string launcher = MpiLauncherOf(bench);
   for (const std::string& engine : bench.engines) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "experiments/proof/bench/bench_buffers.h"
 #include "experiments/proof/bench/bench_group.h"
 
@@ -15,6 +16,10 @@ namespace ringmaster {
 
 // Our own transports and collectives among the engines; the others are common/engine's.
 inline constexpr char kOwnEngine[] = "ringmaster";
+// And no engine but what the sockets give (experiments/proof/bench/socket_loops.h): it moves a
+// ring's bytes and sums nothing.
+inline constexpr char kSocketLimit[] = "sockets";
+inline constexpr char kSocketRounds[] = "sockets_in_rounds";
 
 // What is measured: float32 sums over all ranks, of every size, by every engine; by our own over
 // every transport with every collective, by another with the algorithm that is its best at that
@@ -40,6 +45,11 @@ struct BenchContender {
   std::string collective;  // or "best"; empty for an engine that is not ours
   std::string engine = kOwnEngine;
 };
+
+inline bool IsLimit(absl::string_view engine) {
+  return engine == kSocketLimit || engine == kSocketRounds;
+}
+inline bool IsLimit(const BenchContender& contender) { return IsLimit(contender.engine); }
 
 // All of them: our own first, those of the first transport before the others', then the engines
 // beside them.

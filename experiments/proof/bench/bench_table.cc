@@ -57,11 +57,13 @@ std::vector<Ratio> RatiosOf(const AllReduceResult& result) {
   return ratios;
 }
 
-// The engine beside ours with the least median; the number of contenders where there is none.
+// The engine beside ours with the least median, of those that sum; the number of contenders where
+// there is none.
 size_t BestPeer(const AllReduceResult& result) {
   size_t best = result.contenders.size();
   for (size_t i = 0; i < result.contenders.size(); ++i) {
-    if (IsOwn(result.contenders[i].contender)) continue;
+    const BenchContender& contender = result.contenders[i].contender;
+    if (IsOwn(contender) || IsLimit(contender)) continue;
     if (best == result.contenders.size() ||
         Median(result.contenders[i].times_us) < Median(result.contenders[best].times_us)) {
       best = i;
@@ -119,12 +121,14 @@ std::string AllReduceTableRows(const AllReduceBench& bench, const AllReduceResul
         kCollectiveWidth,
         AskedAndRan(times.contender, times.contender.collective, times.collective_ran),
         figures.time_us, figures.time_us_min, figures.time_us_p95, figures.time_us_p99,
-        figures.algorithm_gbps, figures.bus_gbps, "ok");
+        figures.algorithm_gbps, figures.bus_gbps, IsLimit(times.contender) ? "-" : "ok");
     for (const Ratio& ratio : ratios) {
       if (ratio.ours != 0 || ratio.theirs != i) continue;
       absl::StrAppendFormat(&rows, "  %5.2f  %.2f to %.2f%s", ratio.interval.median,
                             ratio.interval.low, ratio.interval.high,
-                            i == best ? "  best peer" : "");
+                            i == best                  ? "  best peer"
+                            : IsLimit(times.contender) ? "  limit, sums nothing"
+                                                       : "");
     }
     if (!times.handicap.empty()) absl::StrAppend(&rows, "  crippled: ", times.handicap);
     rows += "\n";
@@ -174,7 +178,7 @@ std::string AllReduceJson(const AllReduceBench& bench, const std::vector<AllRedu
                                 {"time_us_p99", figures.time_us_p99},
                                 {"algbw_gbps", figures.algorithm_gbps},
                                 {"busbw_gbps", figures.bus_gbps},
-                                {"check", "ok"}});
+                                {"check", IsLimit(times.contender) ? "none" : "ok"}});
       if (IsOwn(times.contender)) continue;
       object["rows"].back()["library"] = times.library;
       object["rows"].back()["handicap"] = times.handicap;

@@ -122,8 +122,12 @@ def stripped(path):
 def place_of(path):
     """Where in the bundle the input `path` goes."""
     name = os.path.basename(path)
-    if name in ("ringmaster", "kernels_check") or re.match(r"libringmaster_\w+\.so$", name):
+    if name in ("ringmaster", "kernels_check") or re.match(r"libringmaster(_\w+)?\.so$", name):
         return ("" if path.endswith("bundle/ringmaster") else "bin/") + name
+    if name == "ringmaster.h":
+        return "include/" + name
+    if name.endswith(".py") and "experiments/python/" in path:
+        return "python/" + path.split("experiments/python/", 1)[1]
     if name.endswith(".textproto"):
         return "presets/" + name
     if name == "step_pytorch_gpu.py":

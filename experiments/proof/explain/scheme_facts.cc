@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/collective/gossip.h"
+#include "common/scheme/gradient_arenas.h"
 
 namespace ringmaster {
 namespace {
@@ -237,11 +238,12 @@ std::string Staleness(const SchemeTraits& traits) {
 
 std::string Memory(const SchemeTraits& traits, const ParamLayout& layout,
                    int64_t optimizer_arrays) {
-  std::string text =
-      traits.exchange_arenas == 0
-          ? std::string("For the exchange a worker keeps nothing beside weights and gradients.")
-          : absl::StrCat("For the exchange a worker keeps ", Arrays(traits.exchange_arenas, layout),
-                         " beside weights and gradients.");
+  const std::string beside =
+      absl::StrCat(" beside weights and the gradients of ",
+                   GradientArenas(traits) == 1 ? "one step." : Steps(GradientArenas(traits)) + ".");
+  std::string text = absl::StrCat(
+      "For the exchange a worker keeps ",
+      traits.exchange_arenas == 0 ? "nothing" : Arrays(traits.exchange_arenas, layout), beside);
   if (traits.servers > 0) {
     absl::StrAppend(
         &text, " The ", traits.servers == 1 ? "server keeps " : "servers together keep ",

@@ -140,7 +140,8 @@ absl::StatusOr<ComputeProfile> ProfileCompute(const RunSpec& spec, int device,
   RM_ASSIGN_OR_RETURN(const Dataset dataset, LoadDataset(solo.data(), DatasetPartFor(solo)));
   RM_ASSIGN_OR_RETURN(const WorkerParts parts,
                       CreateWorkerParts(solo, dataset.train.shape, {device}));
-  RM_ASSIGN_OR_RETURN(const std::vector<float> weights, InitialWeights(solo, *parts.model));
+  RM_ASSIGN_OR_RETURN(std::vector<float> initial, InitialWeights(solo, *parts.model));
+  SharedArena weights(std::move(initial), 1);
   AloneConductor conductor(interrupted);
   WorkerProgress progress;
   HandedOver times;

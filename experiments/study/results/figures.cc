@@ -56,6 +56,8 @@ const char* NeedText(Need need) {
       return "ranks that wait for each other in every step";
     case Need::kState:
       return "a program that measured what workers keep";
+    case Need::kPlan:
+      return "a plan of its memory";
   }
   return "";
 }

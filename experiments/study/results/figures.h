@@ -38,6 +38,7 @@ enum class Need {
   kAroundModel,  // workers around a model that none of them computes with
   kLastRank,     // ranks that wait for each other in every step, told apart by the program
   kState,        // a record of a program that measured what workers keep
+  kPlan,         // a record that says what the run was to take of memory
 };
 const char* NeedText(Need need);
 

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
 #include <utility>
 
+#include "absl/strings/string_view.h"
 #include "common/config/describe.h"
+#include "experiments/program/run/memory/memory_need.h"
 #include "experiments/study/results/figure_row.h"
 #include "proto/run_record.pb.h"
 
@@ -97,6 +100,50 @@ std::vector<Figure> CpuFigures() {
   };
 }
 
+// Over the processes in which a node of that role was to live; empty: over all.
+Value Planned(const RunRecord& record, absl::string_view role, double (*fold)(double, double)) {
+  Value all;
+  for (const MemoryNeed& need : record.memory_needs()) {
+    const bool counts =
+        std::any_of(need.nodes().begin(), need.nodes().end(), [role](const std::string& node) {
+          return absl::string_view(node).substr(0, role.size()) == role;
+        });
+    if (!counts) continue;
+    const auto bytes = static_cast<double>(TotalBytes(need));
+    all = all.has_value() ? fold(*all, bytes) : bytes;
+  }
+  return all;
+}
+
+FigureFormat Megabytes(const char* title) { return {title, "MB", 1, 1e-6}; }
+
+std::vector<Figure> PlannedFigures() {
+  using G = FigureGroup;
+  return {
+      Row("planned_bytes", "bytes", "sum of all processes",
+          "what the run was said to take before it started (memory_needs), as pss_bytes has it")
+          .Needs({Need::kPlan})
+          .Measured([](const RunRecord& record) { return Planned(record, "", Sum); })
+          .Json()
+          .Whole()
+          .OnDemand(G::kMachine, 9, Megabytes("planned")),
+      Row("worker_planned_bytes", "bytes", "largest process with workers",
+          "planned_bytes of it, servers in it included")
+          .Needs({Need::kPlan})
+          .Measured([](const RunRecord& record) { return Planned(record, "worker/", Largest); })
+          .Json()
+          .Whole()
+          .OnDemand(G::kMachine, 10, Megabytes("planned worker")),
+      Row("server_planned_bytes", "bytes", "largest process with servers",
+          "planned_bytes of it, workers in it included")
+          .Needs({Need::kPlan, Need::kServers})
+          .Measured([](const RunRecord& record) { return Planned(record, "server/", Largest); })
+          .Json()
+          .Whole()
+          .OnDemand(G::kMachine, 11, Megabytes("planned server")),
+  };
+}
+
 bool Always(double) { return true; }
 constexpr char kSharedInTurns[] =
     "memory is proportional (PSS): arms that took turns share the program's pages, so each shows "
@@ -104,7 +151,6 @@ constexpr char kSharedInTurns[] =
 
 std::vector<Figure> MemoryFigures() {
   using G = FigureGroup;
-  const auto megabytes = [](const char* title) { return FigureFormat{title, "MB", 1, 1e-6}; };
   return {
       Row("pss_bytes", "bytes", "sum of all processes",
           "proportional set size after the last step, when all that training took is still there: "
@@ -118,8 +164,8 @@ std::vector<Figure> MemoryFigures() {
           .Json()
           .Whole()
           .Doubtful(Always, kSharedInTurns)
-          .OnDemand(G::kMachine, 4, megabytes("memory"))
-          .Report("pss_megabytes", megabytes("memory")),
+          .OnDemand(G::kMachine, 4, Megabytes("memory"))
+          .Report("pss_megabytes", Megabytes("memory")),
       Row("worker_pss_bytes", "bytes", "largest process with workers",
           "pss_bytes of it, servers in it included")
           .Needs({Need::kCosts})
@@ -127,8 +173,8 @@ std::vector<Figure> MemoryFigures() {
           .Json()
           .Whole()
           .Doubtful(Always, kSharedInTurns)
-          .OnDemand(G::kMachine, 5, megabytes("a worker"))
-          .Report("worker_pss_megabytes", megabytes("memory of a worker")),
+          .OnDemand(G::kMachine, 5, Megabytes("a worker"))
+          .Report("worker_pss_megabytes", Megabytes("memory of a worker")),
       Row("server_pss_bytes", "bytes", "largest process with servers",
           "pss_bytes of it, workers in it included")
           .Needs({Need::kCosts, Need::kServers})
@@ -136,8 +182,8 @@ std::vector<Figure> MemoryFigures() {
           .Json()
           .Whole()
           .Doubtful(Always, kSharedInTurns)
-          .OnDemand(G::kMachine, 6, megabytes("a server"))
-          .Report("server_pss_megabytes", megabytes("memory of a server")),
+          .OnDemand(G::kMachine, 6, Megabytes("a server"))
+          .Report("server_pss_megabytes", Megabytes("memory of a server")),
       Row("peak_rss_bytes", "bytes", "largest process",
           "largest resident set size at any time, loading of data and messages under way included; "
           "shared pages count in whole")
@@ -146,8 +192,8 @@ std::vector<Figure> MemoryFigures() {
           .OfNode(OfItsProcess(PeakRssBytes))
           .Json()
           .Whole()
-          .OnDemand(G::kMachine, 7, megabytes("peak RSS"))
-          .Report("peak_rss_megabytes", megabytes("peak resident")),
+          .OnDemand(G::kMachine, 7, Megabytes("peak RSS"))
+          .Report("peak_rss_megabytes", Megabytes("peak resident")),
   };
 }
 
@@ -172,6 +218,7 @@ constexpr char kEveryThirtySecondStep[] = "all workers, every 32nd step from ste
 std::vector<Figure> MachineFigures() {
   std::vector<Figure> all = CpuFigures();
   for (Figure& figure : MemoryFigures()) all.push_back(std::move(figure));
+  for (Figure& figure : PlannedFigures()) all.push_back(std::move(figure));
   return all;
 }
 

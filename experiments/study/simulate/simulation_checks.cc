@@ -8,6 +8,7 @@
 #include "common/config/describe.h"
 #include "common/scheme/registry.h"
 #include "common/scheme/server_exchange.h"
+#include "experiments/program/run/memory/memory_plan.h"
 #include "experiments/program/run/run_needs.h"
 #include "experiments/study/predict/compute_profile.h"
 #include "experiments/study/predict/encoding_sizes.h"
@@ -16,6 +17,7 @@
 #include "experiments/study/simulate/equal_replicas.h"
 #include "experiments/study/simulate/simulated_run.h"
 #include "experiments/study/simulate/size_keeper.h"
+#include "proto/record.pb.h"
 #include "proto/run_spec.pb.h"
 
 namespace ringmaster {
@@ -103,20 +105,23 @@ absl::Status CheckSimulationMemory(const RunSpec& spec, const SimulationOptions&
                                    std::optional<int64_t> free_bytes) {
   if (!options.learns || !free_bytes.has_value()) return absl::OkStatus();
   RM_ASSIGN_OR_RETURN(const MemoryFacts facts, MemoryFactsOf(spec));
-  const MemoryPlan plan = PlanMemory(spec, facts);
   const SchemeTraits traits = TraitsOf(spec);
-  // What all processes would hold; but samples and initial weights lie here once, and marks are
-  // scored at once.
-  const int64_t initial = facts.parameters * static_cast<int64_t>(sizeof(float));
-  const int64_t readers = std::min(traits.workers, traits.processes);
-  int64_t weights = plan.weights - (traits.processes - 1) * initial;
-  int64_t optimizer = plan.optimizer;
+  // What all processes would hold, and the initial weights; but samples lie here once, and marks
+  // are scored at once.
+  const int64_t arena = facts.parameters * static_cast<int64_t>(sizeof(float));
+  int64_t weights = arena, gradients = 0, optimizer = 0, codec = 0;
+  for (const MemoryNeed& process : PlanMemory(spec, facts)) {
+    weights += process.weights_bytes();
+    gradients += process.gradients_bytes();
+    optimizer += process.optimizer_bytes();
+    codec += process.codec_bytes();
+  }
   if (EqualReplicas::Serve(traits, *CodecTraitsOf(spec.codec()))) {
-    weights -= std::max(0, traits.workers - kEqualArenas) * initial;
+    weights -= std::max(0, traits.workers - kEqualArenas) * arena;
     optimizer /= traits.workers;
   }
-  const int64_t need = weights + plan.gradients + optimizer + plan.codec +
-                       (plan.train_set + plan.test_set) / readers;
+  const int64_t samples = (facts.train_samples + facts.test_samples) * facts.sample_bytes;
+  const int64_t need = weights + gradients + optimizer + codec + samples;
   if (need <= *free_bytes) return absl::OkStatus();
   return absl::ResourceExhaustedError(absl::StrFormat(
       "learning with %d workers of %d parameters takes about %.1f GB, and %.1f GB of memory are "

@@ -100,6 +100,7 @@ class SweepAtWork {
         order_(RunsOfShard(plan, options.shard)) {
     arm_.device = options.device;
     arm_.interrupted = options.interrupted;
+    arm_.outputs = options.outputs;
     arm_.progress = [&watcher](const ArmProgress& progress) { watcher.OnProgress(progress); };
   }
 

@@ -73,6 +73,7 @@ struct SweepOptions {
   // of other programs that have been seen to live.
   bool waits_for_others = true;
   const std::atomic<bool>* interrupted = nullptr;
+  std::string outputs;  // RunArmOptions'
   // Makes a cell's run, telling how far it is; absent: RunArm does.
   std::function<RunRecord(const PlannedCell& cell, const RunSpec& spec,
                           const ProgressSink& progress)>

@@ -45,6 +45,13 @@ TEST(ChooseCollective, SendsManyBytesAllToAllWhereFewRanksShareMemory) {
   EXPECT_EQ(ChooseCollective({"tcp", 4, 16 << 20}), "ring");
 }
 
+TEST(ChooseCollective, ExchangesOnceWhereAPairsMessagesAreFew) {
+  EXPECT_EQ(ChooseCollective({"tcp", 2, 256 << 10}), "recursive_doubling");
+  EXPECT_EQ(ChooseCollective({"tcp", 2, 512 << 10}), "direct");
+  EXPECT_EQ(ChooseCollective({"grpc", 2, 64 << 10}), "direct");
+  EXPECT_EQ(ChooseCollective({"auto", 2, 64 << 10}), "direct") << "memory may turn out shared";
+}
+
 TEST(ResolveCollective, LeavesAllNamesButAuto) {
   for (const CollectiveInfo& info : CollectiveChoices()) {
     const absl::string_view resolved = ResolveCollective(info.name, {"tcp", 4, 1 << 20});

@@ -8,8 +8,8 @@ namespace ringmaster {
 // Names as the program's registries have them.
 inline KnownNames TestNames() {
   KnownNames known;
-  known.models = {"lenet", "mlp", "cnn", "resnet", "transformer"};
-  known.datasets = {"mnist", "cifar10", "text", "synthetic"};
+  known.models = {"lenet", "mlp", "cnn", "resnet", "transformer", "program"};
+  known.datasets = {"mnist", "cifar10", "text", "synthetic", "program"};
   known.kernels = {"reference", "cpu", "cublas", "cublas_tf32"};
   known.transports = {"auto", "grpc", "inproc", "shm", "tcp"};
   return known;

@@ -489,7 +489,8 @@ TEST(Dataset, AnUnknownNameListsTheKnownOnes) {
   const auto dataset = LoadDataset(spec);
   ASSERT_FALSE(dataset.ok());
   EXPECT_EQ(dataset.status().message(),
-            "data.name = \"imagenet\": no such dataset; known are mnist, cifar10, text, synthetic");
+            "data.name = \"imagenet\": no such dataset; known are mnist, cifar10, text, synthetic, "
+            "program");
 }
 
 }  // namespace

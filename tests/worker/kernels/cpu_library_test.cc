@@ -3,6 +3,7 @@
 #include <cstring>
 #include <thread>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "tests/worker/kernels/device_array.h"
@@ -10,8 +11,14 @@
 
 namespace ringmaster {
 
-INSTANTIATE_TEST_SUITE_P(Cpu, KernelOpTest,
-                         ::testing::Values(KernelUnderTest{"cpu", CreateCpuLibrary}));
+// The loops of both widths in one run.
+INSTANTIATE_TEST_SUITE_P(
+    Cpu, KernelOpTest,
+    ::testing::Values(KernelUnderTest{"avx2", [] { return CreateCpuLibraryOf(&cpu::Avx2Loops()); }},
+                      KernelUnderTest{
+                          "avx512", [] { return CreateCpuLibraryOf(cpu::Avx512Loops()); },
+                          cpu::Avx512Loops() == nullptr ? "this processor has no AVX-512" : ""}),
+    [](const auto& info) { return info.param.name; });
 
 namespace {
 
@@ -141,6 +148,9 @@ TEST(CpuLibrary, TargetNamesTheBlasAndItsInstructionSet) {
   EXPECT_EQ((*kernels)->target(), CpuBlasTarget());
   EXPECT_EQ((*kernels)->target().rfind("onednn ", 0), 0u) << (*kernels)->target();
   EXPECT_EQ((*kernels)->target().find("unknown"), std::string::npos) << (*kernels)->target();
+  const bool wide = absl::StrContains((*kernels)->target(), "avx512_core");
+  EXPECT_TRUE(absl::EndsWith((*kernels)->target(), wide ? ", loops avx512" : ", loops avx2"))
+      << (*kernels)->target();
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "worker/kernels/cpu/gelu_loops.h"
+#include "worker/kernels/cpu/loops/loops.h"
 
 #include <cmath>
 #include <cstring>
@@ -7,7 +7,6 @@
 
 #include "common/base/random.h"
 #include "gtest/gtest.h"
-#include "worker/kernels/cpu/direct_convolution.h"
 
 namespace ringmaster::cpu {
 namespace {
@@ -35,19 +34,22 @@ void ExpectSameBits(const std::vector<float>& wide, const std::vector<float>& na
 }
 
 TEST(GeluLoops, WideAndNarrowVectorsGiveTheSameBits) {
-  if (!HasWideConvolutions()) GTEST_SKIP() << "this processor has no AVX-512";
+  const Loops &narrow_loops = Avx2Loops(), *const wide_loops = Avx512Loops();
+  if (wide_loops == nullptr) GTEST_SKIP() << "this processor has no AVX-512";
   for (const int64_t cols : {1, 7, 8, 15, 16, 17, 512, 1031}) {
     for (const bool with_bias : {false, true}) {
       const std::vector<float> input = Inputs(3 * cols), bias = Inputs(cols);
       std::vector<float> wide_input = input, narrow_input = input, wide(input.size()),
                          narrow(input.size());
-      WideGelu({wide_input.data(), 3, cols, with_bias ? bias.data() : nullptr, wide.data()});
-      NarrowGelu({narrow_input.data(), 3, cols, with_bias ? bias.data() : nullptr, narrow.data()});
+      wide_loops->gelu(
+          {wide_input.data(), 3, cols, with_bias ? bias.data() : nullptr, wide.data()});
+      narrow_loops.gelu(
+          {narrow_input.data(), 3, cols, with_bias ? bias.data() : nullptr, narrow.data()});
       ExpectSameBits(wide_input, narrow_input, "biased input");
       ExpectSameBits(wide, narrow, "gelu");
       std::vector<float> wide_gradient(input.size(), 0.75f), narrow_gradient = wide_gradient;
-      WideGeluBackward({wide_input.data(), wide_gradient.data(), 3 * cols});
-      NarrowGeluBackward({narrow_input.data(), narrow_gradient.data(), 3 * cols});
+      wide_loops->gelu_backward({wide_input.data(), wide_gradient.data(), 3 * cols});
+      narrow_loops.gelu_backward({narrow_input.data(), narrow_gradient.data(), 3 * cols});
       ExpectSameBits(wide_gradient, narrow_gradient, "gelu backward");
     }
   }

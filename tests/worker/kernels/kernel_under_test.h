@@ -15,6 +15,8 @@ namespace ringmaster {
 struct KernelUnderTest {
   std::string name;
   std::function<absl::StatusOr<std::unique_ptr<KernelLibrary>>()> create;
+  // What this machine lacks for it: its tests are skipped and say so. Empty: nothing.
+  std::string missing = "";
 };
 inline void PrintTo(const KernelUnderTest& kernel, std::ostream* out) { *out << kernel.name; }
 

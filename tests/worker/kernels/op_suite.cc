@@ -11,6 +11,7 @@ void KernelOpTest::SetUp() {
   const uint64_t seed = 1 + GTEST_FLAG_GET(random_seed);
   std::printf("seed: --gtest_random_seed=%llu\n", static_cast<unsigned long long>(seed - 1));
   random_ = Random(seed);
+  if (!GetParam().missing.empty()) GTEST_SKIP() << GetParam().missing;
   auto kernels = GetParam().create();
   ASSERT_TRUE(kernels.ok()) << kernels.status();
   kernels_ = *std::move(kernels);

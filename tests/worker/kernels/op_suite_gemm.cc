@@ -80,7 +80,9 @@ TEST_P(KernelOpTest, GemmAgreesWithTheReferenceForAllTransposesAndRowLengths) {
                                        {64, 513, 700},
                                        {40, 600, 515},
                                        {515, 640, 64},
-                                       {513, 530, 37}};
+                                       {513, 530, 37},
+                                       // Rows that are multiples of 4 KiB apart.
+                                       {45, 1024, 520}};
   const std::vector<std::pair<float, float>> factors = {{1.0f, 0.0f}, {1.0f, 1.0f}, {0.5f, -2.0f}};
   for (const GemmCase& sizes : cases) {
     for (int variant = 0; variant < 12; ++variant) {

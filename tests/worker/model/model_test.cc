@@ -3,6 +3,7 @@
 #include "tests/worker/model/model_suite.h"
 #include "worker/kernels/cpu/cpu_library.h"
 #include "worker/kernels/reference/reference_library.h"
+#include "worker/model/program_model.h"
 
 namespace ringmaster {
 
@@ -22,6 +23,10 @@ TEST(Models, EveryListedModelIsMade) {
   for (const ModelInfo& info : Models()) {
     RunSpec spec;
     spec.mutable_model()->set_name(info.name);
+    if (spec.model().name() == kProgramModel) {
+      // It has the tensors that it says.
+      spec.mutable_model()->mutable_program()->add_tensors()->set_name("w");
+    }
     const auto resolved = Resolve(spec, {"/data", 100});
     ASSERT_TRUE(resolved.ok()) << resolved.status();
     const SampleShape shape = info.takes_texts ? kText : kMnist;

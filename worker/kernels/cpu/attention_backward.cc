@@ -5,7 +5,6 @@
 #include "worker/kernels/cpu/attention_block.h"
 #include "worker/kernels/cpu/ops.h"
 #include "worker/kernels/cpu/vectors.h"
-#include "worker/kernels/cpu/wide_attention.h"
 
 namespace ringmaster::cpu {
 namespace {
@@ -23,7 +22,8 @@ void SoftmaxBackward(const float* probabilities, int64_t count, int64_t keys, fl
 
 // The gradients of the block's queries, and its share in those of the keys and values it sees. The
 // last block sees them all and comes first: it overwrites, the others add.
-absl::Status BlockBackward(const AttentionBackwardCall& call, const AttentionBlock& block) {
+absl::Status BlockBackward(const AttentionBackwardCall& call, const AttentionBlock& block,
+                           const Loops& loops) {
   const AttentionShape& shape = call.shape;
   const float scale = 1.0f / std::sqrt(static_cast<float>(shape.head_width));
   const float beta = block.end() == shape.context ? 0.0f : 1.0f;
@@ -33,20 +33,25 @@ absl::Status BlockBackward(const AttentionBackwardCall& call, const AttentionBlo
   float* scores = call.scratch;  // [queries][keys]
   RM_RETURN_IF_ERROR(Compute(
       GemmCall{false, true, block.queries(), block.keys(), shape.head_width, 1.0f, output_gradient,
-               shape.width(), call.qkv + block.qkv(2, 0), row, 0.0f, scores, block.keys()}));
+               shape.width(), call.qkv + block.qkv(2, 0), row, 0.0f, scores, block.keys()},
+      loops));
   for (int64_t i = 0; i < block.queries(); ++i) {
     SoftmaxBackward(probabilities + i * shape.context, block.begin + i + 1, block.keys(),
                     scores + i * block.keys());
   }
   RM_RETURN_IF_ERROR(Compute(GemmCall{false, false, block.queries(), shape.head_width, block.keys(),
                                       scale, scores, block.keys(), call.qkv + block.qkv(1, 0), row,
-                                      0.0f, call.qkv_gradient + block.qkv(0, block.begin), row}));
-  RM_RETURN_IF_ERROR(Compute(GemmCall{
-      true, false, block.keys(), shape.head_width, block.queries(), scale, scores, block.keys(),
-      call.qkv + block.qkv(0, block.begin), row, beta, call.qkv_gradient + block.qkv(1, 0), row}));
+                                      0.0f, call.qkv_gradient + block.qkv(0, block.begin), row},
+                             loops));
+  RM_RETURN_IF_ERROR(
+      Compute(GemmCall{true, false, block.keys(), shape.head_width, block.queries(), scale, scores,
+                       block.keys(), call.qkv + block.qkv(0, block.begin), row, beta,
+                       call.qkv_gradient + block.qkv(1, 0), row},
+              loops));
   return Compute(GemmCall{true, false, block.keys(), shape.head_width, block.queries(), 1.0f,
                           probabilities, shape.context, output_gradient, shape.width(), beta,
-                          call.qkv_gradient + block.qkv(2, 0), row});
+                          call.qkv_gradient + block.qkv(2, 0), row},
+                 loops);
 }
 
 }  // namespace
@@ -56,16 +61,16 @@ int64_t AttentionScratchFloats(const AttentionShape& shape) {
 }
 
 // qkv_gradient from output_gradient, for each head of each sequence.
-absl::Status Compute(const AttentionBackwardCall& call) {
-  if (HasWideAttention(call.shape)) {
-    WideAttentionBackward(call);
+absl::Status Compute(const AttentionBackwardCall& call, const Loops& loops) {
+  if (loops.has_short_attention(call.shape)) {
+    loops.attention_backward(call);
     return absl::OkStatus();
   }
   const int64_t last = (call.shape.context - 1) / kAttentionBlockQueries * kAttentionBlockQueries;
   for (int64_t sequence = 0; sequence < call.shape.batch; ++sequence) {
     for (int64_t head = 0; head < call.shape.heads; ++head) {
       for (int64_t begin = last; begin >= 0; begin -= kAttentionBlockQueries) {
-        RM_RETURN_IF_ERROR(BlockBackward(call, {call.shape, sequence, head, begin}));
+        RM_RETURN_IF_ERROR(BlockBackward(call, {call.shape, sequence, head, begin}, loops));
       }
     }
   }

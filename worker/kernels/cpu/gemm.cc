@@ -3,7 +3,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "worker/kernels/cpu/ops.h"
-#include "worker/kernels/cpu/wide_gemm.h"
 
 namespace ringmaster::cpu {
 namespace {
@@ -50,16 +49,13 @@ void ScaleOutput(const GemmCall& call) {
 
 }  // namespace
 
-absl::Status Compute(const GemmCall& call) {
+absl::Status Compute(const GemmCall& call, const Loops& loops) {
   if (call.m == 0 || call.n == 0) return absl::OkStatus();
   if (call.k == 0) {
     ScaleOutput(call);
     return absl::OkStatus();
   }
-  if (HasWideGemm(call)) {
-    WideGemm(call);
-    return absl::OkStatus();
-  }
+  if (loops.multiply_few_rows(call)) return absl::OkStatus();
   // OpenMP's count belongs to the calling thread and not to the library object, so it is set (one
   // store to thread-local memory) where it is used.
   omp_set_num_threads(1);
@@ -70,6 +66,13 @@ absl::Status Compute(const GemmCall& call) {
   return absl::InternalError(absl::StrCat("gemm m=", call.m, " n=", call.n, " k=", call.k,
                                           " lda=", call.lda, " ldb=", call.ldb, " ldc=", call.ldc,
                                           ": oneDNN answered status ", status));
+}
+
+const Loops& BestLoops() {
+  const Loops* const wide = Avx512Loops();
+  const int isa = dnnl_get_effective_cpu_isa();
+  const bool allowed = (isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
+  return wide != nullptr && allowed ? *wide : Avx2Loops();
 }
 
 std::string GemmTarget() {

@@ -8,6 +8,7 @@
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
 #include "common/engine/engines.h"
+#include "common/scheme/gradient_arenas.h"
 #include "common/scheme/registry.h"
 #include "proto/run_spec.pb.h"
 #include "worker/strategy/all_reduce/engine_sum.h"
@@ -35,7 +36,11 @@ class AllReduceStrategy : public SyncStrategy {
     exchange_.TimeFrom(link.timed_from);
   }
 
-  GradientRequest Gradients() const override { return sum_->Gradients(); }
+  GradientRequest Gradients() const override {
+    GradientRequest request = sum_->Gradients();
+    request.steps = GradientArenas(TraitsOf(*link_.spec));
+    return request;
+  }
 
   absl::Status BeginStep(int64_t step) override { return exchange_.status(); }
 
@@ -60,6 +65,7 @@ class AllReduceStrategy : public SyncStrategy {
 
   // After Drain no sum is under way.
   State Give() const override { return sum_->Give(); }
+  int64_t state_bytes() const override { return sum_->state_bytes(); }
   absl::Status Take(const State& state) override { return sum_->Take(state); }
 
   ExchangeReport Report() override {

@@ -95,6 +95,7 @@ class ExecutorSum : public GradientSum {
 
   // The memory's.
   State Give() const override { return memory_->Give(); }
+  int64_t state_bytes() const override { return memory_->state_bytes(); }
   absl::Status Take(const State& state) override { return memory_->Take(state); }
 
   absl::Status Finish() override { return absl::OkStatus(); }

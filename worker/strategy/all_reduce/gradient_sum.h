@@ -17,6 +17,8 @@ class GradientSum : public ExchangeWork {
 
   // SyncStrategy::Give, by the step thread, while no task is under way.
   virtual State Give() const = 0;
+  // Bytes of that state. Where it is large, no copy is made to count it.
+  virtual int64_t state_bytes() const { return Give().bytes(); }
   // SyncStrategy::Take, by the step thread, before the first task.
   virtual absl::Status Take(const State& state) = 0;
 

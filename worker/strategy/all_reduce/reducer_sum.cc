@@ -61,6 +61,7 @@ class ReducerSum : public GradientSum {
 
   // The reducer's.
   State Give() const override { return reducer_->Give(); }
+  int64_t state_bytes() const override { return reducer_->state_bytes(); }
   absl::Status Take(const State& state) override { return reducer_->Take(state); }
 
   absl::Status Finish() override { return absl::OkStatus(); }

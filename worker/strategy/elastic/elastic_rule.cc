@@ -41,6 +41,9 @@ class ElasticRule : public WeightRule {
     state.AddFloats("center", center_);
     return state;
   }
+  int64_t state_bytes() const override {
+    return static_cast<int64_t>(center_.size() * sizeof(float));
+  }
   absl::Status Take(const State& state) override {
     return state.CopyTo({{"center", absl::MakeSpan(center_)}});
   }

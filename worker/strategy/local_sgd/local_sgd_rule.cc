@@ -46,6 +46,10 @@ class OuterUpdate {
     state.AddPart("rule", rule_->Give());
     return state;
   }
+  int64_t state_bytes() const {
+    return static_cast<int64_t>(last_.size() * sizeof(float) + sizeof(updates_)) +
+           rule_->state_bytes();
+  }
   absl::Status Take(const State& state) {
     State own = state;
     RM_RETURN_IF_ERROR(rule_->Take(own.TakePart("rule")));
@@ -86,6 +90,7 @@ class LocalSgdRule : public WeightRule {
 
   // The outer optimizer's.
   State Give() const override { return outer_ == nullptr ? State() : outer_->Give(); }
+  int64_t state_bytes() const override { return outer_ == nullptr ? 0 : outer_->state_bytes(); }
   absl::Status Take(const State& state) override {
     return outer_ == nullptr ? state.CopyTo({}) : outer_->Take(state);
   }

@@ -47,7 +47,6 @@ class ParameterServerStrategy : public SyncStrategy {
         base_(plan_.local_steps > 0 && !plan_.keeps_own ? link.layout->count() : 0),
         distance_(base_.size()),
         return_share_(ReturnShare(TraitsOf(*link.spec).attraction)),
-        delivered_(keeps_ ? link.layout->count() : 0),
         core_(plan_),
         exchange_(
             2 * (link.layout->buckets().size() + 1) + 2, link.spec->training().warmup_steps(),
@@ -66,6 +65,7 @@ class ParameterServerStrategy : public SyncStrategy {
 
   GradientRequest Gradients() const override {
     GradientRequest request;
+    request.steps = static_cast<int32_t>(plan_.steps_in_flight_max);
     // Of steps made alone it is the worker who needs them.
     if (!link_.offer.encoded || plan_.local_steps > 0) return request;
     request.form = GradientForm::kEncoded;
@@ -176,6 +176,15 @@ class ParameterServerStrategy : public SyncStrategy {
     return state;
   }
 
+  int64_t state_bytes() const override {
+    absl::MutexLock lock(&mutex_);
+    const size_t held = servers_.held() == nullptr ? 0 : servers_.held()->values().size();
+    const size_t numbers = 1 + core_.front_versions().size();
+    return static_cast<int64_t>(numbers * sizeof(int64_t) +
+                                (center_.size() + held) * sizeof(float)) +
+           servers_.memory().state_bytes();
+  }
+
   absl::Status Take(const State& state) override {
     State own = state;
     const State memory = own.TakePart("memory");
@@ -257,7 +266,7 @@ class ParameterServerStrategy : public SyncStrategy {
   // Takes the weights that servers have sent. A center is taken here, by whichever thread, while
   // the step thread waits and before others may arrive in its place.
   void Swap(MessageKind from) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (!plan_.keeps_own) return link_.replica->Replace(keeps_ ? &delivered_ : &arriving_);
+    if (!plan_.keeps_own) return link_.replica->Replace(&arriving_);
     if (from == MessageKind::kWeights)
       return MoveTowards(return_share_, arriving_, link_.replica->Edit());
     center_.swap(arriving_);
@@ -299,8 +308,7 @@ class ParameterServerStrategy : public SyncStrategy {
         case WorkerAction::Kind::kSend:
           break;  // ServerLink's
         case WorkerAction::Kind::kDeliver:
-          if (keeps_) arriving_.swap(delivered_);
-          break;
+          break;  // they stay where they have arrived until they are taken
         case WorkerAction::Kind::kSwap:
           Swap(action.tag.kind);
           parked_ = std::chrono::microseconds(core_.parked_us());
@@ -431,13 +439,14 @@ class ParameterServerStrategy : public SyncStrategy {
   const WorkerLink link_;
   const WorkerPlan plan_;
   const bool keeps_;  // what was delivered stays until the step thread takes it or newer weights
-                      // overtake it
+                      // are asked for
   const int64_t copies_;  // marks that the servers keep: all but the last
   const int64_t lot_samples_;
 
   // The exchange thread's.
   ServerLink servers_;
-  std::vector<float> arriving_;  // where the next weights are written; replaced under mutex_
+  // Where the next weights are written, and stay until they are taken; replaced under mutex_.
+  std::vector<float> arriving_;
   std::vector<WorkerAction> actions_;
 
   // The step thread's.
@@ -460,8 +469,6 @@ class ParameterServerStrategy : public SyncStrategy {
   int64_t center_version_ = 0;
 
   mutable absl::Mutex mutex_;  // of the weights' replacing too
-  // whole, while others arrive; empty where none may
-  std::vector<float> delivered_ ABSL_GUARDED_BY(mutex_);
   WorkerCore core_ ABSL_GUARDED_BY(mutex_);
   int64_t begun_ ABSL_GUARDED_BY(mutex_) = 0;    // the step last let go
   bool let_go_ ABSL_GUARDED_BY(mutex_) = false;  // what the step thread waits for has arrived

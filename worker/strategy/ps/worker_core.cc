@@ -4,6 +4,7 @@
 
 #include "common/base/check.h"
 #include "common/config/describe.h"
+#include "common/scheme/gradient_arenas.h"
 #include "common/scheme/registry.h"
 
 namespace ringmaster {
@@ -21,9 +22,7 @@ WorkerPlan WorkerPlanOf(const RunSpec& spec, int32_t rank, int32_t buckets) {
   plan.answered = traits.updates == Updates::kTogether || plan.keeps_own;
   plan.drain_pulls = traits.weights_encoded;
   plan.may_skip = traits.backup_workers > 0;
-  const bool overlaps =
-      !plan.answered && !traits.staleness_bound.has_value() && plan.local_steps == 0;
-  plan.steps_in_flight_max = overlaps ? 2 : 1;
+  plan.steps_in_flight_max = GradientArenas(traits);
   plan.equal_steps = traits.work != Work::kClaimed;
   plan.says_lots = PushesSayLots(spec);
   return plan;
@@ -147,8 +146,11 @@ void WorkerCore::Start(const Task& task, std::vector<WorkerAction>* actions) {
     case Task::Kind::kEndStep:
       RM_CHECK(plan_.local_steps > 0 || plan_.may_skip || task.step == ended_);
       if (plan_.local_steps > 0) PushAll(actions);
-      if (!plan_.answered) Pull(/*drain=*/false, actions);
-      return;
+      if (plan_.answered) return;
+      // What was delivered last lies where the next weights arrive. The step thread has ended its
+      // step and begun no other, or has taken them.
+      TakeDelivered(MessageKind::kWeights, actions);
+      return Pull(/*drain=*/false, actions);
     case Task::Kind::kDrain:
       if (DrainPulls()) Pull(/*drain=*/true, actions);
       return;

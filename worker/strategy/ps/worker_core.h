@@ -57,8 +57,8 @@ struct WorkerAction {
               // pull's answer (kPull)
     kSend,    // message `tag` to `server`: a part of a gradient (kPush), or a request without bytes
               // (kPull)
-    kDeliver,  // the expected weights are whole: put them where kSwap takes them, over any that
-               // nobody has taken
+    kDeliver,  // the expected weights are whole, and stay where they are until kSwap takes them or
+               // a drain overwrites them
     kSwap,     // exchange the delivered weights with the front ones; tag.kind is kDrain where a
                // drain takes them, else kWeights
     kLetStepBegin,  // step `tag.step`: the one asked for, or a later one where it may skip
@@ -85,8 +85,9 @@ struct WorkerAction {
 // follows a step, or, with local steps, so many of them. A drain ends the steps that are made alone
 // and pushes what they are worth.
 //
-// Weights arrive in one place while those delivered wait in another, if `plan.steps_in_flight_max`
-// is 2; if it is 1, the step thread takes them before more are expected, and one place is enough.
+// Weights arrive in one place, and wait there until they are taken: by the step that begins next,
+// or, before newer ones are pulled, behind the end of a step, when nobody computes with the front
+// ones.
 //
 // Steps count from 0. Actions are appended to `actions`. A call allocates nothing beyond what
 // `actions` grows by, at most MaxActions() a call. Every call out of turn is a bug of the caller

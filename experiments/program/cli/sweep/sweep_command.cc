@@ -18,6 +18,7 @@
 #include "experiments/program/cli/signals.h"
 #include "experiments/program/cli/sweep/sweep_file.h"
 #include "experiments/program/cli/sweep/sweep_watcher.h"
+#include "experiments/program/run/memory/memory_check.h"
 #include "experiments/program/cli/terminal.h"
 #include "experiments/program/cli/weights_file.h"
 #include "experiments/program/run/job_credentials.h"
@@ -91,6 +92,7 @@ absl::StatusOr<SweepOptions> OptionsFor(const SweepFlags& flags, const LoadedSwe
   options.device = flags.device;
   options.retry = RetryOf(flags);
   options.interrupted = &InterruptFlag();
+  options.outputs = flags.out + "/programs";
   if (flags.strict_shard && flags.shard.empty())
     return absl::InvalidArgumentError("--strict-shard: of which share? give --shard I/N too");
   if (flags.shard.empty()) return options;
@@ -211,7 +213,7 @@ std::vector<RunSpec> SpecsOf(const SweepPlan& plan) {
 
 // What --dry-run shows, without a step of training.
 absl::StatusOr<LoadedSweep> Load(const SweepFlags& flags) {
-  RM_ASSIGN_OR_RETURN(LoadedSweep sweep, LoadSweep(flags.file));
+  RM_ASSIGN_OR_RETURN(LoadedSweep sweep, LoadSweep(flags.file, flags.out));
   RM_RETURN_IF_ERROR(CheckOutputsWithin(sweep.spec.base(), flags.out));
   return sweep;
 }
@@ -229,6 +231,10 @@ int ShowPlan(const SweepFlags& flags) {
                 PlanText(sweep->tuning->runs, {}).c_str(), sweep->tuning->runs.order.size());
   }
   std::printf("%s%zu runs\n", PlanText(sweep->plan, {}).c_str(), sweep->plan.order.size());
+  if (!sweep->spec.has_simulate()) {
+    const std::string memory = LargestMemoryText(SpecsOf(sweep->plan));
+    if (!memory.empty()) std::printf("memory of the largest run, %s\n", memory.c_str());
+  }
   return kExitOk;
 }
 

@@ -14,6 +14,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/textproto.h"
 #include "experiments/program/run/launcher_environment.h"
+#include "experiments/program/run/programs/ask_program.h"
 #include "experiments/program/run/resolve_spec.h"
 #include "experiments/program/run/run_arm.h"
 #include "experiments/program/run/run_inputs.h"
@@ -107,9 +108,11 @@ absl::Status CheckSimulation(const LoadedSweep& sweep) {
 
 }  // namespace
 
-absl::StatusOr<LoadedSweep> LoadSweep(const std::string& file) {
+absl::StatusOr<LoadedSweep> LoadSweep(const std::string& file, const std::string& out) {
   LoadedSweep sweep;
   RM_RETURN_IF_ERROR(WithPreset(LoadTextproto(file, "sweep", &sweep.spec), file));
+  if (!sweep.spec.base().model().program().command().empty())
+    RM_RETURN_IF_ERROR(CompleteProgram(out, sweep.spec.mutable_base()));
   sweep.name = std::filesystem::path(file).stem().string();
   RM_ASSIGN_OR_RETURN(sweep.cells, ExpandCells(sweep.spec));
   Resolver resolver;

@@ -29,8 +29,8 @@ struct LoadedSweep {
 
 // Reads and plans the sweep in `file`; nothing is tuned. NotFound names a preset that was probably
 // meant; else as LoadTextproto, PlanSweep, PlanTuning and, of a cell that is simulated,
-// CheckSimulatable.
-absl::StatusOr<LoadedSweep> LoadSweep(const std::string& file);
+// CheckSimulatable. A program in its base is asked what it trains (CompleteProgram, with `out`).
+absl::StatusOr<LoadedSweep> LoadSweep(const std::string& file, const std::string& out);
 
 // Gives the cells the values that were found for them, by cell, and plans the sweep anew.
 absl::Status UseTuned(const std::vector<TunedArm>& tuned, LoadedSweep* sweep);

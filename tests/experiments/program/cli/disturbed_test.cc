@@ -1,18 +1,14 @@
-// Machines that others disturb, and what runs take of them: real processes.
+// Machines that others disturb: real processes.
 
 #include <algorithm>
 #include <atomic>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
-#include <utility>
 #include <vector>
 
-#include "experiments/program/run/run_needs.h"
-#include "experiments/program/store/store.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "proto/run_record.pb.h"
 #include "tests/cluster/small_run.h"
 #include "tests/support/program.h"
 
@@ -51,53 +47,6 @@ json Compared(const std::vector<std::string>& more) {
   const Finished finished = RunProgram(SmallRun("compare", arguments));
   EXPECT_EQ(finished.exit_code, 0) << finished.err << finished.out;
   return json::parse(finished.out, nullptr, /*allow_exceptions=*/false);
-}
-
-TEST(Memory, TheFirstPlanIsWithinAFactorOfTwoOfWhatRanksTake) {
-  for (const auto& [arms, more] : {std::make_pair("ring,ps", "optimizer.name=adam"),
-                                   std::make_pair("ring-topk,async-topk", "optimizer.name=sgd")}) {
-    const std::string out = NewFolder("out");
-    std::vector<std::string> arguments = {"compare",
-                                          "--arms",
-                                          arms,
-                                          "--workers",
-                                          "2",
-                                          "--steps",
-                                          "3",
-                                          "--data",
-                                          "synthetic",
-                                          "--model",
-                                          "mlp",
-                                          "--set",
-                                          "model.mlp_hidden=4000",
-                                          "--set",
-                                          "training.kernels=cpu",
-                                          "--set",
-                                          "data.synthetic.train_samples=10000",
-                                          "--set",
-                                          "data.synthetic.test_samples=256",
-                                          "--evaluate-every",
-                                          "0",
-                                          "--out",
-                                          out};
-    arguments.insert(arguments.end(), {"--set", more});
-    const Finished finished = RunProgram(arguments);
-    ASSERT_EQ(finished.exit_code, 0) << finished.err;
-    const auto store = Store::Open(out);
-    ASSERT_TRUE(store.ok()) << store.status();
-    const auto records = (*store)->Records();
-    ASSERT_TRUE(records.ok()) << records.status();
-    for (const RunRecord& record : *records) {
-      const absl::StatusOr<MemoryFacts> facts = MemoryFactsOf(record.spec());
-      ASSERT_TRUE(facts.ok()) << facts.status();
-      const auto planned = static_cast<double>(PlanMemory(record.spec(), *facts).total());
-      double peak = 0;
-      for (const ProcessReport& process : record.reports())
-        peak += static_cast<double>(process.costs().peak_rss_bytes());
-      EXPECT_LT(planned, 2 * peak) << record.spec().name() << " " << more;
-      EXPECT_GT(planned, peak / 2) << record.spec().name() << " " << more;
-    }
-  }
 }
 
 TEST(Disturbed, MachinesMakeEveryTableDoubtful) {

@@ -44,6 +44,7 @@ class HandArm : public TurnArm {
     EXPECT_FALSE(ended_);
     EXPECT_EQ(at_, end_) << "not parked";
     untimed.push_back(timed_from - at_);
+    timed_from_ = timed_from;
     end_ = end;
   }
   int64_t Cut(int64_t least) override {
@@ -69,6 +70,9 @@ class HandArm : public TurnArm {
     return true;
   }
   bool ended() const override { return ended_; }
+  double TimedSeconds() const override {
+    return at_ < end_ ? 0 : absl::ToDoubleSeconds(step_ * (end_ - timed_from_));
+  }
 
   int started = 0;
   std::vector<int64_t> untimed;  // steps at the beginning of each turn
@@ -78,7 +82,7 @@ class HandArm : public TurnArm {
   const int64_t steps_;
   const absl::Duration step_;
   const int64_t fails_at_;
-  int64_t first_ = 0, at_ = 0, end_ = 0;
+  int64_t first_ = 0, at_ = 0, end_ = 0, timed_from_ = 0;
   absl::Duration begun_;  // of the step under way
   bool ended_ = false;
 };
@@ -205,6 +209,27 @@ TEST(TakeTurns, AnArmThatFailsLeavesTheOthersTheirTurns) {
   EXPECT_TRUE(turns[0].empty());
   EXPECT_THAT(Texts(turns[1]), ElementsAre("0-100", "100-200"));
   EXPECT_THAT(Texts(turns[2]), ElementsAre("0-100", "100-200", "200-300"));
+}
+
+TEST(TakeTurns, APaceIsOfTheTimedStepsOfWholeTurnsSoFar) {
+  HandClock clock;
+  HandArm quick(&clock, 205, absl::Milliseconds(1)), slow(&clock, 25, absl::Seconds(2));
+  HandArm fails(&clock, 300, absl::Milliseconds(4), 130);
+  std::vector<TakenTurns> taken;
+  std::vector<std::vector<int64_t>> steps;  // by round and arm
+  const auto note = [&] {
+    std::vector<int64_t>& of_round = steps.emplace_back();
+    for (const TakenTurns& of_arm : taken) of_round.push_back(of_arm.pace.steps);
+  };
+  TakeTurns({}, std::vector<TurnArm*>{&quick, &slow, &fails},
+            {[&clock] { return MonotonicTime(clock.now); }, [] { return MachineReading(); },
+             [](size_t) {}, note},
+            &taken);
+  EXPECT_THAT(steps, ElementsAre(ElementsAre(97, 7, 97), ElementsAre(194, 14, 97),
+                                 ElementsAre(196, 16, 97)))
+      << "a turn in which an arm failed says nothing";
+  EXPECT_NEAR(taken[0].pace.seconds, 0.196, 1e-9);
+  EXPECT_NEAR(taken[1].pace.seconds, 32, 1e-9);
 }
 
 TEST(TakeTurns, WhatDisturbsOneArmsTurnsIsToldOfThatArmAlone) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "common/base/monotonic.h"
 #include "common/base/random.h"
 #include "gtest/gtest.h"
 #include "tests/support/patience.h"
@@ -104,6 +105,7 @@ TEST(Turns, ACutTurnEndsBeforeTheSameStepForAll) {
     int64_t begin = 0;
     AwaitAll(*sides.giver, 0);
     for (int turn = 0; turn < 40; ++turn) {
+      const MonotonicTime given = MonotonicNow();
       sides.giver->Grant({begin, begin + 10000});
       const auto away = static_cast<int64_t>(random.Below(300));
       while (last[turn % 3] < begin + away) std::this_thread::yield();
@@ -112,6 +114,8 @@ TEST(Turns, ACutTurnEndsBeforeTheSameStepForAll) {
       EXPECT_LE(end, begin + 10000);
       AwaitAll(*sides.giver, end);
       for (const std::atomic<int64_t>& of_worker : last) EXPECT_EQ(of_worker, end - 1);
+      EXPECT_GT(sides.giver->Seconds(), 0);
+      EXPECT_LE(sides.giver->Seconds(), absl::ToDoubleSeconds(MonotonicNow() - given));
       begin = end;
     }
     over = true;

@@ -57,6 +57,24 @@ TEST(BenchTable, PercentilesAreTheNearestRank) {
   EXPECT_DOUBLE_EQ(figures.time_us_p99, 198);
 }
 
+TEST(BenchTable, TheSocketsLimitIsNoPeerAndIsNotChecked) {
+  AllReduceBench bench = TwoTransports();
+  bench.transports = {"tcp"};
+  bench.engines = {kOwnEngine, kSocketLimit, "gloo"};
+  const AllReduceResult result = ResultOf(bench);
+  const std::vector<std::string> rows =
+      absl::StrSplit(AllReduceTableRows(bench, result), '\n', absl::SkipEmpty());
+  ASSERT_EQ(rows.size(), 3);
+  EXPECT_THAT(rows[1], HasSubstr("limit, sums nothing"));
+  EXPECT_THAT(rows[1], Not(HasSubstr("ok")));
+  EXPECT_THAT(rows[1], Not(HasSubstr("best peer")));
+  EXPECT_THAT(rows[2], HasSubstr("best peer"));
+  const auto object = nlohmann::json::parse(AllReduceJson(bench, {result}, Machine(), "commit"));
+  EXPECT_EQ(object["rows"][1]["check"], "none");
+  EXPECT_EQ(object["ratios"][0]["best_peer"], false);
+  EXPECT_EQ(object["ratios"][1]["best_peer"], true);
+}
+
 TEST(BenchTable, SaysHowWarmTheBuffersAreAndWhatCripplesAPeer) {
   AllReduceBench bench = TwoTransports();
   EXPECT_THAT(AllReduceTableHead(bench, Machine(), "c"), HasSubstr("buffers: warm,"));
@@ -207,7 +225,7 @@ TEST(AllReduceBench, AnEngineThatThereIsNotIsRefused) {
   EXPECT_THAT(
       std::string(CheckAllReduceBench(bench, 0).message()),
       HasSubstr("\"mpl\" is unknown; did you mean \"mpi\"? known are ringmaster, mpi, mpich, "
-                "gloo, nccl, cuda_ipc"));
+                "gloo, nccl, cuda_ipc, sockets, sockets_in_rounds"));
 }
 
 TEST(AllReduceBench, WorkersAndMemoryHaveTheirLimits) {

@@ -68,6 +68,12 @@ RunRecord FullRecord(const std::string& arm) {
   process->mutable_costs()->set_peak_rss_bytes(600);
   process->add_servers()->add_staleness_histogram(6);
   process->mutable_servers(0)->add_staleness_histogram(2);
+  for (const char* node : {"worker/0", "worker/1", "server/0"}) {
+    MemoryNeed* need = record.add_memory_needs();
+    need->add_nodes(node);
+    need->set_program_bytes(100);
+    need->set_weights_bytes(record.memory_needs_size());
+  }
   return record;
 }
 
@@ -141,7 +147,10 @@ TEST(Figures, WithoutWhatTheyNeedTheyAreAbsentAndOthersAreNot) {
     return SummaryOfLast(records);
   };
   const std::map<Need, RunSummary> lacking = {
-      {Need::kServers, without([](RunRecord* record) { record->mutable_reports()->RemoveLast(); })},
+      {Need::kServers, without([](RunRecord* record) {
+         record->mutable_reports()->RemoveLast();
+         record->mutable_memory_needs()->RemoveLast();
+       })},
       {Need::kMeter, without([](RunRecord* record) {
          ForEachWorker(record, [](WorkerReport* worker) { worker->set_engine("another"); });
        })},
@@ -170,6 +179,7 @@ TEST(Figures, WithoutWhatTheyNeedTheyAreAbsentAndOthersAreNot) {
       {Need::kState, without([](RunRecord* record) {
          record->mutable_reports(1)->mutable_workers(0)->clear_state_bytes();
        })},
+      {Need::kPlan, without([](RunRecord* record) { record->clear_memory_needs(); })},
       {Need::kPrediction, without([](RunRecord* record) { record->clear_prediction(); })},
       {Need::kCosts, without([](RunRecord* record) {
          for (ProcessReport& process : *record->mutable_reports()) process.clear_costs();
@@ -240,6 +250,9 @@ TEST(Figures, MemoryIsSummedUpForTheRunAndTheLargestOfARole) {
   EXPECT_EQ(*ValueOf("server_pss_bytes", record), 500);
   EXPECT_EQ(*ValueOf("peak_rss_bytes", record), 3001);
   EXPECT_EQ(NodeValues(record, "worker/0")["pss_bytes"], 1000);
+  EXPECT_EQ(*ValueOf("planned_bytes", record), 101 + 102 + 103);
+  EXPECT_EQ(*ValueOf("worker_planned_bytes", record), 102);
+  EXPECT_EQ(*ValueOf("server_planned_bytes", record), 103);
 }
 
 TEST(Figures, TestLossIsThatOfRankZerosLastEvaluationAndNoneWhereNothingIsLearned) {

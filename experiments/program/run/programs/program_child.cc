@@ -1,0 +1,103 @@
+#include "experiments/program/run/programs/program_child.h"
+
+#include <limits.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "common/base/status_macros.h"
+#include "experiments/program/run/launcher_environment.h"
+
+namespace ringmaster {
+namespace {
+
+absl::StatusOr<std::string> FindOnPath(const std::string& name) {
+  if (name.find('/') != std::string::npos) {
+    if (access(name.c_str(), X_OK) == 0) return name;
+    return absl::NotFoundError(
+        absl::StrCat("--program: cannot start ", name, ": there is no such program"));
+  }
+  const std::string search_path = ReadEnvironment().search_path;
+  for (const absl::string_view folder : absl::StrSplit(search_path, ':', absl::SkipEmpty())) {
+    const std::string path = absl::StrCat(folder, "/", name);
+    if (access(path.c_str(), X_OK) == 0) return path;
+  }
+  return absl::NotFoundError(absl::StrCat("--program: cannot start ", name,
+                                          ": there is no such program on the PATH (", search_path,
+                                          ")"));
+}
+
+// The first of these places, relative to this program's folder, where something is.
+std::string FindBeside(const std::vector<std::string>& places) {
+  char path[PATH_MAX];
+  const ssize_t length = readlink("/proc/self/exe", path, sizeof(path));
+  if (length <= 0) return "";
+  std::string folder(path, static_cast<size_t>(length));
+  folder.resize(folder.rfind('/'));
+  for (const std::string& place : places) {
+    const std::string found = place.front() == '/' ? place : absl::StrCat(folder, "/", place);
+    if (access(found.c_str(), R_OK) == 0) return found;
+  }
+  return "";
+}
+
+std::string WorkingFolder() {
+  char path[PATH_MAX];
+  return getcwd(path, sizeof(path)) == nullptr ? "" : path;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::string>> CommandWords(absl::string_view command) {
+  std::vector<std::string> words;
+  bool in_word = false;
+  char quote = 0;
+  for (size_t i = 0; i < command.size(); ++i) {
+    const char c = command[i];
+    const bool blank = c == ' ' || c == '\t' || c == '\n';
+    if (quote == 0 && blank) {
+      in_word = false;
+      continue;
+    }
+    if (!in_word) words.emplace_back();
+    in_word = true;
+    if (quote == 0 && (c == '\'' || c == '"')) {
+      quote = c;
+    } else if (quote != 0 && c == quote) {
+      quote = 0;
+    } else if (c == '\\' && quote != '\'' && i + 1 < command.size()) {
+      words.back().push_back(command[++i]);
+    } else {
+      words.back().push_back(c);
+    }
+  }
+  if (quote != 0) {
+    return absl::InvalidArgumentError(absl::StrCat("'", command, "': a quote is not closed"));
+  }
+  if (words.empty()) {
+    return absl::InvalidArgumentError(
+        "'': expected a command, as in --program 'python3 train.py --width 64'");
+  }
+  return words;
+}
+
+absl::StatusOr<ChildProgram> ProgramChild(const std::vector<std::string>& command,
+                                          const std::vector<std::string>& session) {
+  ChildProgram program;
+  RM_ASSIGN_OR_RETURN(program.path, FindOnPath(command.front()));
+  program.name = command.front();
+  program.arguments.assign(command.begin() + 1, command.end());
+  // A bundle has them beside bin/, a build where Bazel puts them.
+  ProgramPlaces places;
+  places.library = FindBeside({"libringmaster.so", "program/session/libringmaster.so"});
+  places.python_folder = FindBeside({"../python", WorkingFolder() + "/experiments/python"});
+  program.environment = ProgramSettings(places);
+  program.environment.push_back(absl::StrCat(kSessionVariable, "=", absl::StrJoin(session, "\n")));
+  return program;
+}
+
+}  // namespace ringmaster
