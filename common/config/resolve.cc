@@ -9,6 +9,7 @@
 #include "common/base/status_macros.h"
 #include "common/codec/codec.h"
 #include "common/config/describe.h"
+#include "common/config/is_program.h"
 #include "common/scheme/registry.h"
 #include "proto/run_spec.pb.h"
 
@@ -229,8 +230,7 @@ absl::StatusOr<RunSpec> Resolve(RunSpec spec, const ResolveContext& context) {
   ResolveModel(spec.mutable_model());
   *spec.mutable_data() = ResolveData(std::move(*spec.mutable_data()), context.default_data_dir);
   ResolveOptimizer(spec.mutable_optimizer());
-  RM_RETURN_IF_ERROR(
-      ResolveTraining(context, spec.model().name() == "program", spec.mutable_training()));
+  RM_RETURN_IF_ERROR(ResolveTraining(context, IsProgram(spec), spec.mutable_training()));
   ResolveCosine(spec.training(), GlobalBatch(spec), spec.mutable_optimizer());
   const bool as_it_can = spec.strategy().on_failure() == StrategySpec::GO_ON;
   ResolveStrategy(spec.training().workers(), spec.mutable_strategy());

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -13,6 +14,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "common/base/fd.h"
@@ -66,6 +68,20 @@ std::vector<std::string> EnvironmentOf(const ChildProgram& program) {
 }
 
 }  // namespace
+
+std::string OwnProgramPath() {
+  char path[PATH_MAX];
+  const ssize_t length = readlink("/proc/self/exe", path, sizeof(path));
+  return length <= 0 ? std::string() : std::string(path, static_cast<size_t>(length));
+}
+
+std::string FindProgram(absl::string_view name, absl::string_view search_path) {
+  for (const absl::string_view folder : absl::StrSplit(search_path, ':', absl::SkipEmpty())) {
+    const std::string path = absl::StrCat(folder, "/", name);
+    if (access(path.c_str(), X_OK) == 0) return path;
+  }
+  return "";
+}
 
 void DieWithParent() { prctl(PR_SET_PDEATHSIG, SIGKILL); }
 

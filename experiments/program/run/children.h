@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "common/base/monotonic.h"
 
 namespace ringmaster {
@@ -25,6 +26,13 @@ struct ChildProgram {
   bool keeps_output = false;  // writes to this one's standard output, not to its standard error
   std::string output;         // file that gets both outputs, from its beginning; empty: none
 };
+
+// The file of this very program; empty: the system does not say. Thread-safe.
+std::string OwnProgramPath();
+
+// The first program of this name in the folders of `search_path`, which is as PATH; empty: there is
+// none. Thread-safe.
+std::string FindProgram(absl::string_view name, absl::string_view search_path);
 
 // Lets this process die with its parent: for the ranks of a launcher that Children started, which
 // they would outlive.

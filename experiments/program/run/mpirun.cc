@@ -1,10 +1,6 @@
 #include "experiments/program/run/mpirun.h"
 
-#include <limits.h>
-#include <unistd.h>
-
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "common/base/status_macros.h"
 #include "experiments/program/run/launcher_environment.h"
 
@@ -20,21 +16,12 @@ absl::StatusOr<std::string> Find(const std::string& launcher) {
   for (const std::string& name :
        is_mpich ? std::vector<std::string>{kMpich}
                 : std::vector<std::string>{absl::StrCat(kOpenMpi, ".openmpi"), kOpenMpi}) {
-    for (const absl::string_view folder : absl::StrSplit(search_path, ':', absl::SkipEmpty())) {
-      const std::string path = absl::StrCat(folder, "/", name);
-      if (access(path.c_str(), X_OK) == 0) return path;
-    }
+    const std::string path = FindProgram(name, search_path);
+    if (!path.empty()) return path;
   }
   return absl::NotFoundError(absl::StrCat(
       launcher, ", which starts the ranks of \"", is_mpich ? "mpich" : "mpi",
       "\", is not on the PATH (", search_path, "); install ", is_mpich ? "mpich" : "openmpi-bin"));
-}
-
-// This program's own file: what /proc/self/exe means to mpirun is mpirun.
-std::string OwnPath() {
-  char path[PATH_MAX];
-  const ssize_t length = readlink("/proc/self/exe", path, sizeof(path));
-  return length <= 0 ? std::string() : std::string(path, static_cast<size_t>(length));
 }
 
 }  // namespace
@@ -50,7 +37,7 @@ absl::StatusOr<ChildProgram> Mpirun(const MpirunOptions& options,
     program.arguments.insert(program.arguments.end(), {"--oversubscribe", "--bind-to", "none"});
     if (geteuid() == 0) program.arguments.push_back("--allow-run-as-root");
   }
-  program.arguments.push_back(OwnPath());
+  program.arguments.push_back(OwnProgramPath());
   program.arguments.insert(program.arguments.end(), arguments.begin(), arguments.end());
   program.environment = environment;
   program.death_signal = SIGTERM;  // upon which it ends its ranks and removes its files

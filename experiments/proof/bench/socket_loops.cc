@@ -162,26 +162,17 @@ absl::Status SocketLoops::TakeTurns(Stream* stream, bool spins) {
 }
 
 absl::Status SocketLoops::OnTwoThreads(Stream* stream) {
+  const auto move = [&](bool writes) -> absl::Status {
+    const int64_t& moved = writes ? stream->sent : stream->received;
+    while (moved < stream->bytes) {
+      RM_ASSIGN_OR_RETURN(const int64_t count, writes ? Write(stream) : Read(stream));
+      if (count == 0) RM_RETURN_IF_ERROR(Await(/*to_write=*/writes, /*to_read=*/!writes));
+    }
+    return absl::OkStatus();
+  };
   absl::Status written;
-  std::thread writer([&] {
-    while (written.ok() && stream->sent < stream->bytes) {
-      const absl::StatusOr<int64_t> count = Write(stream);
-      if (!count.ok()) {
-        written = count.status();
-      } else if (*count == 0) {
-        written = Await(/*to_write=*/true, /*to_read=*/false);
-      }
-    }
-  });
-  absl::Status read;
-  while (read.ok() && stream->received < stream->bytes) {
-    const absl::StatusOr<int64_t> count = Read(stream);
-    if (!count.ok()) {
-      read = count.status();
-    } else if (*count == 0) {
-      read = Await(/*to_write=*/false, /*to_read=*/true);
-    }
-  }
+  std::thread writer([&] { written = move(/*writes=*/true); });
+  const absl::Status read = move(/*writes=*/false);
   writer.join();
   return read.ok() ? written : read;
 }

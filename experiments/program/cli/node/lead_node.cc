@@ -85,7 +85,8 @@ absl::StatusOr<LedNode> LeadNode(const NodeSetup& setup, const LeadLimits& limit
     return absl::Status(coordinator.status().code(), absl::StrCat(coordinator.status().message(),
                                                                   more.empty() ? "" : "; ", more));
   }
-  Log(LogLevel::kInfo, absl::StrCat("memory of ", MemoryTextOf(setup.spec)));
+  const std::string memory = MemoryTextOf(setup.spec);
+  if (!memory.empty()) Log(LogLevel::kInfo, absl::StrCat("memory of ", memory));
   // Others cannot know a port that the system has chosen.
   const bool is_news = options.coordinator.port == 0 && TraitsOf(setup.spec).processes > 1;
   // By the name that was given, for that is what certificates name.

@@ -127,14 +127,15 @@ std::string MemoryTextOf(const RunSpec& resolved) {
 
 std::string LargestMemoryText(absl::Span<const RunSpec> resolved) {
   int64_t most = 0;
-  const RunSpec* largest = nullptr;
+  std::string text;
   for (const RunSpec& spec : resolved) {
     const absl::StatusOr<std::vector<MemoryNeed>> needs = NeedsOf(spec);
     const int64_t bytes = needs.ok() ? TotalBytesOfAll(*needs) : 0;
-    if (bytes > most) largest = &spec;
-    most = std::max(most, bytes);
+    if (bytes <= most) continue;
+    most = bytes;
+    text = absl::StrCat(spec.name(), ": ", MemoryText(*needs));
   }
-  return largest == nullptr ? "" : MemoryTextOf(*largest);
+  return text;
 }
 
 absl::Status CheckMemory(absl::Span<const MemoryNeed> needs, std::optional<int64_t> free_bytes,

@@ -8,7 +8,6 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 #include "common/base/status_macros.h"
 #include "experiments/program/run/launcher_environment.h"
 
@@ -22,10 +21,8 @@ absl::StatusOr<std::string> FindOnPath(const std::string& name) {
         absl::StrCat("--program: cannot start ", name, ": there is no such program"));
   }
   const std::string search_path = ReadEnvironment().search_path;
-  for (const absl::string_view folder : absl::StrSplit(search_path, ':', absl::SkipEmpty())) {
-    const std::string path = absl::StrCat(folder, "/", name);
-    if (access(path.c_str(), X_OK) == 0) return path;
-  }
+  const std::string path = FindProgram(name, search_path);
+  if (!path.empty()) return path;
   return absl::NotFoundError(absl::StrCat("--program: cannot start ", name,
                                           ": there is no such program on the PATH (", search_path,
                                           ")"));
@@ -33,10 +30,8 @@ absl::StatusOr<std::string> FindOnPath(const std::string& name) {
 
 // The first of these places, relative to this program's folder, where something is.
 std::string FindBeside(const std::vector<std::string>& places) {
-  char path[PATH_MAX];
-  const ssize_t length = readlink("/proc/self/exe", path, sizeof(path));
-  if (length <= 0) return "";
-  std::string folder(path, static_cast<size_t>(length));
+  std::string folder = OwnProgramPath();
+  if (folder.empty()) return "";
   folder.resize(folder.rfind('/'));
   for (const std::string& place : places) {
     const std::string found = place.front() == '/' ? place : absl::StrCat(folder, "/", place);
