@@ -73,8 +73,10 @@ ShardCore::ShardCore(ShardPlan plan, std::unique_ptr<UpdateRule> update, absl::S
   staleness_histogram_.assign(1, 0);
   RM_CHECK(plan_.sent_kept == 0 || !sums_);
   sent_.resize(plan_.sent_kept > 0 ? plan_.workers : 0);
-  for (std::vector<Sent>& sent : sent_)
-    sent.assign(plan_.sent_kept, Sent{{weights_.begin(), weights_.end()}, versions_});
+  for (std::vector<Sent>& sent : sent_) {
+    for (int32_t kept = 0; kept < plan_.sent_kept; ++kept)
+      sent.push_back({{weights_.begin(), weights_.end()}, versions_});
+  }
   RM_CHECK(plan_.lots == 0 || (!sums_ && plan_.steps_per_push == 0));
   if (plan_.lots > 0) made_.assign(parts_.size(), std::vector<bool>(plan_.lots));
   left_ = plan_.workers;

@@ -17,7 +17,9 @@ class SnapshotStore {
  public:
   SnapshotStore() = default;
   // For `marks` copies of `count` floats each.
-  SnapshotStore(int64_t marks, int64_t count) : copies_(marks, std::vector<float>(count)) {}
+  SnapshotStore(int64_t marks, int64_t count) : copies_(marks) {
+    for (std::vector<float>& copy : copies_) copy.resize(count);
+  }
 
   int32_t marks() const { return static_cast<int32_t>(copies_.size()); }
 

@@ -215,23 +215,23 @@ absl::Status ReadExactly(std::FILE* file, void* out, size_t size) {
   return Bad("it ends before it should; is somebody still writing it?");
 }
 
-// The values of the tensor whose bytes come next.
-absl::Status ReadValues(std::FILE* file, uint64_t bytes, LoadedTensor* tensor) {
-  tensor->values.resize(bytes / BytesOfType(tensor->dtype));
-  if (tensor->dtype == "F32") {
-    RM_RETURN_IF_ERROR(ReadExactly(file, tensor->values.data(), bytes));
+// Reads the values of `tensor`, whose bytes come next, to `values`.
+absl::Status ReadValues(std::FILE* file, const LoadedTensor& tensor, absl::Span<float> values) {
+  if (tensor.dtype == "F32") {
+    RM_RETURN_IF_ERROR(ReadExactly(file, values.data(), values.size() * kFloatBytes));
   } else {
-    std::vector<uint16_t> halves(tensor->values.size());
-    RM_RETURN_IF_ERROR(ReadExactly(file, halves.data(), bytes));
-    (tensor->dtype == "F16" ? FromFloat16 : FromBfloat16)(halves, absl::MakeSpan(tensor->values));
+    std::vector<uint16_t> halves(values.size());
+    RM_RETURN_IF_ERROR(ReadExactly(file, halves.data(), halves.size() * sizeof(uint16_t)));
+    (tensor.dtype == "F16" ? FromFloat16 : FromBfloat16)(halves, values);
   }
-  const size_t at = FirstNotFinite(tensor->values);
-  if (at == tensor->values.size()) return absl::OkStatus();
-  return BadTensor(tensor->name,
-                   absl::StrCat("element ", at, " is ", tensor->values[at], ", no finite number"));
+  const size_t at = FirstNotFinite(values);
+  if (at == values.size()) return absl::OkStatus();
+  return BadTensor(tensor.name,
+                   absl::StrCat("element ", at, " is ", values[at], ", no finite number"));
 }
 
-absl::StatusOr<Safetensors> ReadOpen(std::FILE* file, uint64_t file_bytes, SafetensorsPart part) {
+absl::StatusOr<Safetensors> ReadOpen(std::FILE* file, uint64_t file_bytes,
+                                     const TensorPlace* place) {
   unsigned char length_bytes[kLengthBytes];
   if (file_bytes < kLengthBytes)
     return Bad(absl::StrCat("a file of ", file_bytes, " bytes, the header's length takes 8"));
@@ -259,14 +259,15 @@ absl::StatusOr<Safetensors> ReadOpen(std::FILE* file, uint64_t file_bytes, Safet
   for (Entry& entry : entries) {
     if (IsCounter(entry)) {
       std::vector<char> passed(entry.end - entry.begin);
-      if (part == SafetensorsPart::kAll)
-        RM_RETURN_IF_ERROR(ReadExactly(file, passed.data(), passed.size()));
+      if (place != nullptr) RM_RETURN_IF_ERROR(ReadExactly(file, passed.data(), passed.size()));
       result.counters.push_back(std::move(entry.name));
       continue;
     }
     LoadedTensor tensor{std::move(entry.name), std::move(entry.shape), {}, std::move(entry.dtype)};
-    if (part == SafetensorsPart::kAll)
-      RM_RETURN_IF_ERROR(ReadValues(file, entry.end - entry.begin, &tensor));
+    if (place != nullptr) {
+      const uint64_t count = (entry.end - entry.begin) / BytesOfType(tensor.dtype);
+      RM_RETURN_IF_ERROR(ReadValues(file, tensor, (*place)(&tensor, static_cast<int64_t>(count))));
+    }
     result.tensors.push_back(std::move(tensor));
   }
   return result;
@@ -304,7 +305,9 @@ absl::Status WriteSafetensors(const std::string& path,
   return file->Commit();
 }
 
-absl::StatusOr<Safetensors> ReadSafetensors(const std::string& path, SafetensorsPart part) {
+namespace {
+
+absl::StatusOr<Safetensors> ReadFile(const std::string& path, const TensorPlace* place) {
   const std::unique_ptr<std::FILE, CloseFile> file(std::fopen(path.c_str(), "rbe"));
   struct stat info {};
   if (file == nullptr || fstat(fileno(file.get()), &info) != 0) {
@@ -312,10 +315,27 @@ absl::StatusOr<Safetensors> ReadSafetensors(const std::string& path, Safetensors
   }
   if (!S_ISREG(info.st_mode)) return Bad(absl::StrCat(path, ": no regular file"));
   absl::StatusOr<Safetensors> result =
-      ReadOpen(file.get(), static_cast<uint64_t>(info.st_size), part);
+      ReadOpen(file.get(), static_cast<uint64_t>(info.st_size), place);
   if (!result.ok())
     return Annotate(result.status(), absl::StrCat(path, " is no weights file that can be used"));
   return result;
+}
+
+}  // namespace
+
+absl::StatusOr<Safetensors> ReadSafetensors(const std::string& path) {
+  return ReadSafetensorsTo(path, [](LoadedTensor* tensor, int64_t count) {
+    tensor->values.resize(count);
+    return absl::MakeSpan(tensor->values);
+  });
+}
+
+absl::StatusOr<Safetensors> ReadSafetensorsHeader(const std::string& path) {
+  return ReadFile(path, nullptr);
+}
+
+absl::StatusOr<Safetensors> ReadSafetensorsTo(const std::string& path, const TensorPlace& place) {
+  return ReadFile(path, &place);
 }
 
 }  // namespace ringmaster

@@ -2,6 +2,7 @@
 #define RINGMASTER_COMMON_FORMATS_SAFETENSORS_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -41,9 +42,6 @@ struct Safetensors {
   std::vector<std::string> counters;
 };
 
-// All of a file, or what its header says: the tensors then have no values.
-enum class SafetensorsPart { kAll, kHeader };
-
 // Writes the tensors in their order, atomically (AtomicFile). Each has as many values as its shape
 // says; names are unique, UTF-8, and none is "__metadata__".
 absl::Status WriteSafetensors(const std::string& path,
@@ -56,8 +54,17 @@ absl::Status WriteSafetensors(const std::string& path,
 // called num_batches_tracked, which are left out), a shape that overflows or does not fit its
 // bytes, offsets that overlap, leave a gap or pass the end, a value that is not finite. NotFound:
 // no such file. Memory is in proportion to the file. Thread-safe.
-absl::StatusOr<Safetensors> ReadSafetensors(const std::string& path,
-                                            SafetensorsPart part = SafetensorsPart::kAll);
+absl::StatusOr<Safetensors> ReadSafetensors(const std::string& path);
+
+// What its header says: the tensors have no values. Otherwise as ReadSafetensors.
+absl::StatusOr<Safetensors> ReadSafetensorsHeader(const std::string& path);
+
+// Where the `count` values of a tensor go, its other fields known: a span of that length, which
+// outlives the reading. One within the tensor's own `values`, for those that have no other place.
+using TensorPlace = std::function<absl::Span<float>(LoadedTensor* tensor, int64_t count)>;
+
+// As ReadSafetensors, with the values at their places. After an error these have been written to.
+absl::StatusOr<Safetensors> ReadSafetensorsTo(const std::string& path, const TensorPlace& place);
 
 }  // namespace ringmaster
 

@@ -124,7 +124,7 @@ std::string WithoutWrappers(absl::string_view name) {
 }
 
 absl::StatusOr<WeightsHeader> ReadWeightsHeader(const std::string& path) {
-  RM_ASSIGN_OR_RETURN(const Safetensors file, ReadSafetensors(path, SafetensorsPart::kHeader));
+  RM_ASSIGN_OR_RETURN(const Safetensors file, ReadSafetensorsHeader(path));
   RM_ASSIGN_OR_RETURN(const auto tensors, ByName(path, file));
   WeightsHeader header;
   for (const auto& [name, tensor] : tensors) header.shapes[name] = tensor->shape;
@@ -147,7 +147,16 @@ absl::StatusOr<WeightsHeader> ReadWeightsHeader(const std::string& path) {
 absl::Status LoadArena(const std::string& path, const std::string& model, const ParamLayout& layout,
                        absl::Span<float> arena) {
   RM_CHECK(static_cast<int64_t>(arena.size()) == layout.count());
-  RM_ASSIGN_OR_RETURN(const Safetensors file, ReadSafetensors(path));
+  std::map<absl::string_view, const Param*> params;
+  for (const Param& param : layout.params()) params[param.name] = &param;
+  const auto place = [&](LoadedTensor* tensor, int64_t count) {
+    const auto param = params.find(WithoutWrappers(tensor->name));
+    if (param != params.end() && param->second->shape == tensor->shape)
+      return arena.subspan(param->second->begin, count);
+    tensor->values.resize(count);
+    return absl::MakeSpan(tensor->values);
+  };
+  RM_ASSIGN_OR_RETURN(const Safetensors file, ReadSafetensorsTo(path, place));
   RM_ASSIGN_OR_RETURN(auto found, ByName(path, file));
   std::vector<std::string> differences;
   for (const Param& param : layout.params()) {
@@ -160,9 +169,6 @@ absl::Status LoadArena(const std::string& path, const std::string& model, const 
       differences.push_back(absl::StrCat(param.name, " has shape ",
                                          ShapeText(tensor->second->shape), ", expected ",
                                          ShapeText(param.shape)));
-    } else {
-      std::copy(tensor->second->values.begin(), tensor->second->values.end(),
-                arena.begin() + param.begin);
     }
     found.erase(tensor);
   }

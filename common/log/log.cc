@@ -23,7 +23,9 @@ spdlog::level::level_enum LevelOf(LogLevel level) {
 }  // namespace
 
 void StartLogging(LogLevel least) {
-  spdlog::set_default_logger(spdlog::stderr_color_mt("ringmaster"));
+  // A program may open one session after another.
+  if (spdlog::get("ringmaster") == nullptr)
+    spdlog::set_default_logger(spdlog::stderr_color_mt("ringmaster"));
   spdlog::set_pattern("%^%l%$: %v");
   spdlog::set_level(LevelOf(least));
 }

@@ -239,6 +239,13 @@ TEST_F(Schema, KeysStillMeanWhatTheyMeant) {
 TEST_F(Schema, WhatProcessesTakeIsMeasuredInEveryRole) {
   const json runs = ByArm(documents_["lines"]);
   for (const auto& [arm, run] : runs.items()) {
+    if (run["cpu_ms_per_sample"].is_null()) {
+      // A worker that claimed nothing after its untimed steps: others were faster.
+      EXPECT_EQ(arm, "async-topk");
+      const json& by_node = run["nodes"]["step_ms_p50"];
+      EXPECT_TRUE(by_node[0].is_null() || by_node[1].is_null()) << run["nodes"];
+      continue;
+    }
     EXPECT_GT(run["cpu_ms_per_sample"], 0) << arm;
     EXPECT_GT(run["pss_bytes"], 1 << 20) << arm;
     EXPECT_GT(run["peak_rss_bytes"], run["worker_pss_bytes"]) << arm;

@@ -120,10 +120,13 @@ TEST_P(EveryScoredArm, TheTimesOfMarksAscendWithinTraining) {
   ASSERT_EQ(record.status(), "ok");
   const std::vector<SampleMark> marks = SampleMarks(spec);
   ASSERT_EQ(First(record).evaluations_size(), static_cast<int>(marks.size()));
+  // Where nobody waits for it, the first worker may begin when others have passed marks.
+  const bool begins_late = DescribeArm(GetParam()).traits.updates != Updates::kTogether;
   double before = 0;
   for (int mark = 0; mark < First(record).evaluations_size(); ++mark) {
     const Evaluation& evaluation = First(record).evaluations(mark);
     EXPECT_EQ(evaluation.samples_seen(), marks[mark].samples);
+    if (evaluation.seconds() == 0 && before == 0 && begins_late) continue;
     EXPECT_GT(evaluation.seconds(), before) << mark;
     before = evaluation.seconds();
   }

@@ -21,7 +21,7 @@ std::vector<std::string> Seeds() {
 
 bool TryInput(absl::string_view input) {
   const std::string path = Scratch().Write("input", input);
-  const absl::StatusOr<Safetensors> header = ReadSafetensors(path, SafetensorsPart::kHeader);
+  const absl::StatusOr<Safetensors> header = ReadSafetensorsHeader(path);
   const absl::StatusOr<Safetensors> file = ReadSafetensors(path);
   if (!file.ok()) return false;
   RM_CHECK(header.ok() && header->tensors.size() == file->tensors.size());

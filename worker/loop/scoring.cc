@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/partition.h"
 #include "common/base/status_macros.h"
 #include "common/config/describe.h"
@@ -27,7 +28,10 @@ absl::StatusOr<BatchScore> Scoring::ScoreShare(const Samples& samples, int64_t c
                                                TensorView weights) {
   const Range range = EvaluationShare(samples.shape, count, workers_, share_);
   if (range.count == 0) return BatchScore();
-  return Evaluate(samples, range, weights, *setup_.model, upload_, &setup_.progress->work);
+  absl::StatusOr<BatchScore> score =
+      Evaluate(samples, range, weights, *setup_.model, upload_, &setup_.progress->work);
+  if (score.ok()) return score;
+  return Annotate(score.status(), absl::StrCat("worker/", setup_.rank, " phase=evaluate"));
 }
 
 absl::Status Scoring::ScoreTestSet(TensorView weights, int64_t samples_seen, double seconds,

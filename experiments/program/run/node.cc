@@ -82,7 +82,9 @@ class Node {
   absl::StatusOr<std::vector<float>> WeightsToStartFrom(const Model& model) const {
     if (!IsProgram(spec()) || !spec().training().init_weights().empty())
       return InitialWeights(spec(), model);
-    if (options_.own != nullptr && !options_.own->weights->empty()) return *options_.own->weights;
+    std::vector<float> weights;
+    if (options_.own != nullptr) weights = options_.own->take_weights();
+    if (!weights.empty()) return weights;
     return absl::InvalidArgumentError(
         "nobody says which weights the program's model starts from: give its tensors their "
         "initial values; a server alone needs --init-weights FILE, on every rank");

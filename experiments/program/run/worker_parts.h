@@ -32,8 +32,9 @@ struct OwnProgram {
   std::function<std::unique_ptr<Model>(const RunSpec& spec, const ParamLayout& layout,
                                        const std::atomic<int64_t>* step)>
       create_model;
-  const std::vector<float>* weights = nullptr;  // that it starts from; empty: it gave none
-  std::string fingerprint;                      // of its files
+  // The weights that it starts from; empty: it gave none. Called once at most.
+  std::function<std::vector<float>()> take_weights;
+  std::string fingerprint;  // of its files
   // Called with the final weights, by the worker's step thread.
   std::function<void(absl::Span<const float> weights)> trained;
   // Called once the run is over and well, while the memory that the program sees is still there.

@@ -141,11 +141,10 @@ absl::StatusOr<std::unique_ptr<ringmaster::Session>> Open(const ringmaster_progr
     return absl::InvalidArgumentError(
         "the program has no samples: ringmaster_program_set_samples says how many");
   }
-  ringmaster::ProgramDescription description = program.description;
   std::vector<std::string> files = program.files;
   if (files.empty()) files.push_back("/proc/self/exe");
-  RM_ASSIGN_OR_RETURN(description.fingerprint, ringmaster::FingerprintOfFiles(std::move(files)));
-  return ringmaster::Session::Open(std::move(description), words);
+  RM_ASSIGN_OR_RETURN(std::string fingerprint, ringmaster::FingerprintOfFiles(std::move(files)));
+  return ringmaster::Session::Open(program.description, std::move(fingerprint), words);
 }
 
 Handover& HandoverOf(ringmaster_session* session) { return session->session->handover(); }

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <utility>
 
@@ -23,7 +24,9 @@ namespace ringmaster {
 namespace {
 
 // A launcher asks: the answer goes to the file it names, and the process has nothing else to do.
-[[noreturn]] void DescribeAndEnd(const ProgramDescription& program, const std::string& path) {
+[[noreturn]] void DescribeAndEnd(ProgramDescription program, std::string fingerprint,
+                                 const std::string& path) {
+  program.fingerprint = std::move(fingerprint);
   const std::string bytes = SerializeDescription(program);
   std::FILE* const file = std::fopen(path.c_str(), "wb");
   const bool wrote = file != nullptr &&
@@ -70,10 +73,20 @@ class WithoutSignals {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Session>> Session::Open(ProgramDescription program,
+absl::StatusOr<std::unique_ptr<Session>> Session::Open(const ProgramDescription& program,
+                                                       std::string fingerprint,
                                                        const std::vector<std::string>& arguments) {
+  // Only its launcher's run is a launched process's.
+  static std::atomic<bool> is_launched{false};
+  if (is_launched.load()) {
+    return absl::FailedPreconditionError(
+        "this process has had its session: it was launched as one worker of one run; open one "
+        "session a process");
+  }
   std::vector<std::string> words = TakeSessionWords();
-  if (words.size() == 2 && words.front() == kDescribeWord) DescribeAndEnd(program, words.back());
+  is_launched.store(!words.empty());
+  if (words.size() == 2 && words.front() == kDescribeWord)
+    DescribeAndEnd(program, std::move(fingerprint), words.back());
   SetUpMemoryAndLocks();
   RaiseDescriptorLimit();
   if (words.empty()) {
@@ -83,22 +96,21 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Open(ProgramDescription progra
   }
   const WithoutSignals without;
   RM_ASSIGN_OR_RETURN(NodeSetup setup, SetUp(words, program));
-  if (!setup.spec.training().init_weights().empty())
-    std::vector<float>().swap(program.weights);  // a file has them
-  std::unique_ptr<Session> session(new Session(std::move(program), std::move(setup)));
+  std::unique_ptr<Session> session(new Session(std::move(setup)));
+  session->own_.fingerprint = std::move(fingerprint);
+  // Else a file has them.
+  if (session->setup_.spec.training().init_weights().empty()) session->weights_ = program.weights;
   session->Start();
   return session;
 }
 
-Session::Session(ProgramDescription program, NodeSetup setup)
-    : program_(std::move(program)), setup_(std::move(setup)) {
+Session::Session(NodeSetup setup) : setup_(std::move(setup)) {
   ModelOptions options;
   options.bucket_bytes = setup_.spec.training().bucket_bytes();
   options.bucket_layout = BucketLayoutOf(setup_.spec.training());
   layout_.emplace(ProgramLayout(setup_.spec.model().program(), options));
   handover_.emplace(*layout_);
-  own_.weights = &program_.weights;
-  own_.fingerprint = program_.fingerprint;
+  own_.take_weights = [this] { return std::exchange(weights_, {}); };
   own_.create_model = [this](const RunSpec& spec, const ParamLayout& layout,
                              const std::atomic<int64_t>* step) {
     return CreateSessionModel(spec, layout, step, &*handover_);

@@ -25,8 +25,11 @@ namespace ringmaster {
 class Session {
  public:
   // Takes part in the run that the launcher has said, else in that of `arguments`. Where the
-  // launcher asks what the program trains, tells it and ends the process.
-  static absl::StatusOr<std::unique_ptr<Session>> Open(ProgramDescription program,
+  // launcher asks what the program trains, tells it and ends the process. `fingerprint`: of the
+  // program's files, and the description's own does not count. Keeps a copy of the weights, and
+  // only where no file has them.
+  static absl::StatusOr<std::unique_ptr<Session>> Open(const ProgramDescription& program,
+                                                       std::string fingerprint,
                                                        const std::vector<std::string>& arguments);
   // After Close.
   ~Session() = default;
@@ -44,7 +47,7 @@ class Session {
   absl::Status Close();
 
  private:
-  Session(ProgramDescription program, NodeSetup setup);
+  explicit Session(NodeSetup setup);
 
   void Start();
   // On the session's thread.
@@ -55,8 +58,8 @@ class Session {
   absl::Status EndAskedFor() const;
   void AwaitClose();
 
-  const ProgramDescription program_;
   NodeSetup setup_;
+  std::vector<float> weights_;  // that the program starts from; the run's once it has taken them
   std::optional<ParamLayout> layout_;
   std::optional<Handover> handover_;
   OwnProgram own_;

@@ -7,8 +7,9 @@ again and again: in a session under `solo`, in one under `ring` over shared memo
 DistributedDataParallel (gradient_as_bucket_view). All are alive, and one pair at a time makes a
 block of steps; order within a round is drawn. Of each round the ratios of times are taken; shown
 are their median and a 95 % interval (bootstrap over rounds). Besides: what the Python package takes
-of a step, by a clock around its calls, with the zeroing of gradients apart; a rank's resident
-memory in the end.
+of a step, by a clock around its calls, with the zeroing of gradients apart; a rank's memory in the
+end, of what it shares with others its part (PSS): all of the bench's ranks have PyTorch's libraries
+in common, and two under `ring` their gradients.
 """
 
 import argparse
@@ -26,15 +27,16 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "proof/bench"))
 SKIP = 3  # steps of a block that are on no clock
-MODELS = {"transformer": ["--batch", "8"], "mlp": ["--batch", "64", "--hidden", "512,512"]}
+# As `ringmaster bench step` has them.
+MODELS = {"transformer": ["--batch", "16"], "mlp": ["--batch", "64"]}
 
 
 class Turns:
     """A rank's side: it asks at every step, and waits at the first of each block."""
 
-    def __init__(self, arguments, rank):
+    def __init__(self, arguments, rank, spent=None):
         self.block, self.rank, self.step = arguments.block + SKIP, rank, 0
-        self.python = self.zeroing = 0.0
+        self.spent = spent or {}  # seconds since the block began, by what for
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.connect(arguments.socket)
         self.file = self.socket.makefile("rw")
@@ -48,54 +50,67 @@ class Turns:
         place = self.step % self.block
         self.step += 1
         if place == SKIP:
-            self.begin, self.python, self.zeroing = time.perf_counter(), 0.0, 0.0
+            self.begin = time.perf_counter()
+            self.spent.update(dict.fromkeys(self.spent, 0.0))
         if place:
             return
         if self.step > 1:
-            self.say({"seconds": time.perf_counter() - self.begin, "python": self.python,
-                      "zeroing": self.zeroing, "memory": resident_bytes()})
+            self.say({"seconds": time.perf_counter() - self.begin, "memory": pss_bytes(),
+                      **self.spent})
         if not self.file.readline():
             sys.exit("the conductor is gone")
 
 
-def resident_bytes():
+def pss_bytes():
+    """Memory of this process, with its share of what processes have in common."""
     for line in pathlib.Path("/proc/self/smaps_rollup").read_text().splitlines():
-        if line.startswith("Rss:"):
+        if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024
     return 0
 
 
-def timed(turns, function, field, sign):
-    """`function`, whose time is added to what `turns` has for `field`, or taken from it."""
+def timed(spent, function, field, sign):
+    """`function`, whose time is added to spent[field], or taken from it."""
+    clock = time.perf_counter
+
     def call(*arguments, **options):
-        begin = time.perf_counter()
-        try:
-            return function(*arguments, **options)
-        finally:
-            setattr(turns, field, getattr(turns, field) + sign * (time.perf_counter() - begin))
+        begin = clock()
+        answer = function(*arguments, **options)
+        spent[field] += sign * (clock() - begin)
+        return answer
     return call
 
 
-def watch_python(torch, session, turns):
-    """Adds up the package's own time: its calls, without the library's and autograd's in them."""
+def watch_package(torch, spent):
+    """Adds up the package's own time, of sessions made from here on: its calls, without the
+    library's (watch_library) and autograd's in them. What the clocks take counts as the package's.
+    """
+    import ringmaster.torch
     for name in ("backward", "step", "_bring", "_bind", "_begin_step"):
-        setattr(session, name, timed(turns, getattr(session, name), "python", 1))
+        own = timed(spent, getattr(ringmaster.torch.Session, name), "python", 1)
+        setattr(ringmaster.torch.Session, name, own)
+    torch.Tensor.backward = timed(spent, torch.Tensor.backward, "python", -1)
+    zero = timed(spent, torch.Tensor.zero_, "zeroing", 1)
+    torch.Tensor.zero_ = timed(spent, zero, "python", -1)
+
+
+def watch_library(session, spent):
     for name in ("backward", "ready", "end_step"):
         setattr(session._library, name,
-                timed(turns, getattr(session._library, name), "python", -1))
-    torch.Tensor.backward = timed(turns, torch.Tensor.backward, "python", -1)
-    zero = timed(turns, torch.Tensor.zero_, "zeroing", 1)
-    torch.Tensor.zero_ = timed(turns, zero, "python", -1)
+                timed(spent, getattr(session._library, name), "python", -1))
 
 
 def train_in_session(torch, parts, arguments, options):
     import ringmaster.torch
     model = parts.make_model(torch, options)
-    session = ringmaster.torch.wrap(model, train_samples=4096)
-    x, y = parts.make_batch(torch, options, session.rank)
-    turns = Turns(arguments, session.rank)
+    spent = {"python": 0.0, "zeroing": 0.0}
     if arguments.watch:
-        watch_python(torch, session, turns)
+        watch_package(torch, spent)
+    session = ringmaster.torch.wrap(model, train_samples=4096)
+    if arguments.watch:
+        watch_library(session, spent)
+    x, y = parts.make_batch(torch, options, session.rank)
+    turns = Turns(arguments, session.rank, spent)
     for _ in session.batches():
         turns.before_step()
         session.backward(torch.nn.functional.cross_entropy(model(x), y))
@@ -122,7 +137,7 @@ def run_rank(arguments):
     import step_pytorch as parts
     import torch
     torch.set_num_threads(1)
-    options = argparse.Namespace(model=arguments.model, hidden=[512, 512], layers=4, width=128,
+    options = argparse.Namespace(model=arguments.model, hidden=[1024, 1024], layers=4, width=128,
                                  heads=4, context=64, rate=0.01,
                                  batch=int(MODELS[arguments.model][1]))
     train = train_in_ddp if arguments.rank_of == "ddp" else train_in_session
@@ -204,7 +219,7 @@ def compare(arguments, folder):
     own, zeroing = (statistics.median(figure[name] for figure in watched) / arguments.block * 1e3
                     for name in ("python", "zeroing"))
     print(f"  the package's Python: {own:.3f} ms of a step; zeroing gradients: {zeroing:.3f} ms")
-    print("  resident memory of a rank: " + ", ".join(
+    print("  memory of a rank (PSS): " + ", ".join(
         f"{kind} {pairs[kind].figures[-1]['memory'] / 2**20:.1f} MiB" for kind in ("ring", "ddp")))
 
 

@@ -23,7 +23,7 @@ def bars(count):
 x, y = bars(6000)
 x_test, y_test = bars(1000)
 model = torch.nn.Sequential(
-    torch.nn.Conv2d(1, 16, 3, padding=1), torch.nn.BatchNorm2d(16), torch.nn.ReLU(),
+    torch.nn.Conv2d(1, 16, 3, padding=1), torch.nn.GroupNorm(4, 16), torch.nn.ReLU(),
     torch.nn.MaxPool2d(2), torch.nn.Flatten(), torch.nn.Linear(576, 128), torch.nn.ReLU(),
     torch.nn.Dropout(0.1), torch.nn.Linear(128, 24))
 loss_fn = torch.nn.CrossEntropyLoss()

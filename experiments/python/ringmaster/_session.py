@@ -5,6 +5,7 @@ import collections
 import ctypes
 import json
 import math
+import operator
 import os
 import pathlib
 import sys
@@ -64,6 +65,29 @@ def _initial(name, tensor):
     return array.shape, numpy.ascontiguousarray(array)
 
 
+def _whole(name, value):
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name} is {value!r}; expected a whole number") from None
+
+
+def _score_of(returned, labels):
+    """(sum of losses, how many are right, of how many) as a function of session.score() gave it."""
+    expected = ("; expected (sum of losses, how many are right), or these and the number of labels")
+    if not isinstance(returned, (tuple, list)) or len(returned) not in (2, 3):
+        raise ValueError(f"the function of session.score() returned {returned!r:.200}{expected}")
+    try:
+        loss, *counts = map(float, returned)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the function of session.score() returned {returned!r:.200}: {error}" +
+                         expected) from None
+    if not all(count.is_integer() for count in counts):
+        raise ValueError(f"the function of session.score() returned {returned!r:.200}, and right "
+                         "ones are counted, no share of them" + expected)
+    return loss, int(counts[0]), int(counts[1]) if len(counts) > 1 else labels
+
+
 def array_at(address, shape, dtype):
     """An array of the memory at `address`, which is not the array's."""
     count = math.prod(shape)
@@ -105,6 +129,9 @@ class Session:
         self._in_backward = False  # and backward of the step has begun
         self._weights = {}
         self._moment = _library.Moment()
+        self._sample_arrays = {}   # by (address, count)
+        self._ready_error = ctypes.c_void_p()
+        self._ready_error_place = ctypes.byref(self._ready_error)
         self._arrays = {}       # by address, [{name: array}]
         self._open(pairs, train_samples, test_samples, [os.fspath(word) for word in arguments])
         facts = _library.Facts()
@@ -243,7 +270,9 @@ class Session:
         try:
             for name, tensor in pairs:
                 self._add_tensor(program, name, tensor)
-            library.checked(library.program_set_samples, program, train_samples, test_samples)
+            library.checked(library.program_set_samples, program,
+                            _whole("train_samples", train_samples),
+                            _whole("test_samples", test_samples))
             for path in _files():
                 library.checked(library.program_add_file, program, os.fsencode(path))
             words = (ctypes.c_char_p * len(arguments))(*map(os.fsencode, arguments))
@@ -279,8 +308,14 @@ class Session:
         return kind
 
     def _samples(self):
-        moment = self._moment
-        return array_at(moment.samples, (moment.sample_count,), numpy.int32).astype(numpy.int64)
+        place = self._moment.samples, self._moment.sample_count
+        samples = self._sample_arrays.get(place)
+        if samples is None:
+            if len(self._sample_arrays) >= ADDRESSES:
+                self._sample_arrays.clear()
+            samples = array_at(place[0], (place[1],), numpy.int32)
+            self._sample_arrays[place] = samples
+        return samples.astype(numpy.int64)
 
     def _begin_step(self):
         moment = self._moment
@@ -302,12 +337,13 @@ class Session:
             self._fail("the run is to be scored, and nothing says how: call "
                        "session.score(function) before session.batches(), or give test_samples=0")
         part = Part(_library.SETS[self._moment.set], self._samples())
-        loss_sum, correct, *count = self._scored(part)
-        self._checked(self._library.score, float(loss_sum), int(correct),
-                      int(count[0]) if count else len(part.indices))
+        self._checked(self._library.score, *_score_of(self._scored(part), len(part.indices)))
 
     def _ready(self, number):
-        self._checked(self._library.ready, number, 1)
+        """Called for each tensor of each step, so without _checked()."""
+        if self._library.ready(self._session or self._open_session(), number, 1,
+                               self._ready_error_place):
+            raise Error(self._library.take_text(self._ready_error.value))
 
     def _arrays_at(self, address, writeable):
         """{name: array} of all tensors at `address`; made once for each address."""
@@ -356,16 +392,14 @@ class Session:
         self._excepthook_before(kind, error, trace)
 
     def _tell(self, kind, error, trace):
-        """Has the run fail by an exception of the script's, if it has not failed before."""
-        if isinstance(error, Error):
-            return  # the library's own
+        """Has the run fail by an exception, if it has not failed before."""
         if issubclass(kind, KeyboardInterrupt):
             text = "ended by SIGINT"
         else:
             frames = traceback.extract_tb(trace)
             where = f" ({pathlib.Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames \
                 else ""
-            text = f"{kind.__name__}: {error}{where}"
+            text = f"{'' if kind is Error else kind.__name__ + ': '}{error}{where}"
         self._library.fail(self._session, text.encode("utf-8", "replace"))
 
     def _on_exit(self):

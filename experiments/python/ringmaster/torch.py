@@ -11,7 +11,10 @@ Written for PyTorch 1.13 and newer, parameters of float32 on the CPU. What diffe
 stands in docs/OWN_MODEL.md.
 """
 
+import ctypes
+import functools
 import math
+import operator
 
 import numpy
 import torch
@@ -26,6 +29,9 @@ from ._library import Error
 MOMENTUM = 0.1
 
 OUT_OF_THE_LOOP = (", which the run updates; take optimizer.step() and the like out of the loop")
+
+# How often a tensor was written to in place.
+_VERSION = operator.attrgetter("_version")
 
 
 def wrap(model, train_samples, test_samples=0, order=None, unused_is_zero=False, seeded=True,
@@ -71,6 +77,7 @@ class Session(_session.Session):
         self._statistics = [buffer.clone() for _, buffer in statistics]  # the batch's own
         self._constants = _constants(model, statistics)
         self._views, self._loss = None, None  # of the batch, since its backward began
+        self._scale = None     # (what it is made from, tensor)
         self._is_missing = []  # of each tensor: its gradient
         self._marks = None     # what shows that the script has written to what is not its own
         self._error = None     # of a hook
@@ -81,8 +88,8 @@ class Session(_session.Session):
                          train_samples, test_samples, arguments)
         for norm in self._norms.values():
             norm.momentum = 1.0  # so that what it keeps is the batch's own value
-        self._hooks = [_AccumulateHook(parameter, self._bringer(number, parameter))
-                       for number, parameter in enumerate(self._parameters, len(statistics))]
+        self._hooks = [_AccumulateHook(pair[1], functools.partial(self._bring, *pair))
+                       for pair in enumerate(self._parameters, len(statistics))]
 
     # ---- What a training loop calls ----
 
@@ -91,14 +98,16 @@ class Session(_session.Session):
         each batch. A bucket leaves as soon as backward has made its last gradient.
         """
         self._raise_error()
+        if loss.numel() != 1:
+            self._fail(f"session.backward(loss) of a loss of shape {list(loss.shape)}; expected "
+                       "the batch's mean loss, one number")
         address = self._begin_backward()
         flat, self._views = self._tensors_at(address)
         self._is_missing = [True] * len(self._views)
         flat.zero_()
         self._take_statistics()
         self._set_gradients()
-        scale = torch.full_like(loss, self._step.gradient_scale, requires_grad=False)
-        loss.backward(gradient=scale)
+        loss.backward(gradient=self._scale_of(loss))
         self._raise_error()
         if self._unused_is_zero:
             self._clear_unused()
@@ -195,34 +204,41 @@ class Session(_session.Session):
             self._tensors[address] = found
         return found
 
-    def _bringer(self, number, parameter):
-        """What is called when autograd has the gradient of a parameter, the sum of all its uses.
+    def _scale_of(self, loss):
+        """The gradient of the batch's part of the step's loss by its mean loss, a tensor."""
+        scale = self._step.gradient_scale
+        if self._scale is None or self._scale[0] != (scale, loss.shape, loss.dtype):
+            self._scale = (scale, loss.shape, loss.dtype), torch.full_like(
+                loss, scale, requires_grad=False)
+        return self._scale[1]
+
+    def _bring(self, number, parameter, *_):
+        """Called when autograd has the gradient of a parameter, the sum of all its uses.
 
         It raises nothing: PyTorch 1.13 may not end after an exception in there. The error is raised
         by the call that comes next.
         """
-        def bring(*_):
-            if self._error is not None:
-                return
-            try:
-                self._bring(number, parameter)
-            except Error as error:
-                self._error = error.with_traceback(None)
-        return bring
+        if self._error is not None:
+            return
+        try:
+            if self._views is None:
+                self._fail(f"a gradient of {self._names[number]} outside session.backward(loss); "
+                           "call it in place of loss.backward()")
+            view = self._views[number]
+            if parameter.grad is not view:  # autograd has not added to it, but made another
+                self._copy(number, parameter, view)
+            self._is_missing[number] = False
+            self._ready(number)
+        except Error as error:
+            self._error = error.with_traceback(None)
 
-    def _bring(self, number, parameter):
-        if self._views is None:
-            self._fail(f"a gradient of {self._names[number]} outside session.backward(loss); call "
-                       "it in place of loss.backward()")
-        view, gradient = self._views[number], parameter.grad
-        if gradient is not view:  # autograd has not added to it, but made another
-            if gradient.shape != view.shape or gradient.layout != torch.strided:
-                self._fail(f"the gradient of {self._names[number]} is {_kind(gradient)}, and the "
-                           f"run has {_kind(view)}")
-            view.copy_(gradient)
-            parameter.grad = view
-        self._is_missing[number] = False
-        self._ready(number)
+    def _copy(self, number, parameter, view):
+        gradient = parameter.grad
+        if gradient.shape != view.shape or gradient.layout != torch.strided:
+            self._fail(f"the gradient of {self._names[number]} is {_kind(gradient)}, and the run "
+                       f"has {_kind(view)}")
+        view.copy_(gradient)
+        parameter.grad = view
 
     def _set_gradients(self):
         """Has autograd add gradients to where they leave from."""
@@ -260,22 +276,23 @@ class Session(_session.Session):
     # ---- Scripts that write to what is not theirs ----
 
     def _versions(self):
-        return [parameter._version for parameter in self._parameters]
+        return list(map(_VERSION, self._parameters))
 
     def _first_weight(self):
         """The bits of one weight, which each step changes; a write by way of .data leaves no other
         trace.
         """
-        return self._parameters[0].data.view(-1)[:1].view(torch.int32).item()
+        return ctypes.c_int32.from_address(self._parameters[0].data_ptr()).value
 
     def _check_untouched(self):
         if self._marks is None:
             return
         versions, gradients = self._marks
-        for number, (now, before) in enumerate(zip(self._versions(), versions)):
-            if now != before:
-                self._fail("the script has written to " +
-                           self._names[len(self._statistics) + number] + OUT_OF_THE_LOOP)
+        now = self._versions()
+        if now != versions:
+            number = [one == other for one, other in zip(now, versions)].index(False)
+            self._fail("the script has written to " +
+                       self._names[len(self._statistics) + number] + OUT_OF_THE_LOOP)
         if gradients is not None and gradients[0]._version != gradients[1]:
             self._fail("the script has written to gradients that have left; take clipping and "
                        "zero_grad() behind backward out of the loop (the run clips: --set "

@@ -165,7 +165,7 @@ TEST_F(SafetensorsTest, BatchCountersAreLeftOutWhereverTheyStand) {
 TEST_F(SafetensorsTest, AHeaderIsReadWithoutValues) {
   const std::vector<float> one = {std::numeric_limits<float>::quiet_NaN()};
   ASSERT_TRUE(WriteSafetensors(path_, {{"model", "mlp"}}, {{"a", {1}, one}}).ok());
-  const auto file = ReadSafetensors(path_, SafetensorsPart::kHeader);
+  const auto file = ReadSafetensorsHeader(path_);
   ASSERT_TRUE(file.ok()) << file.status();
   EXPECT_EQ(file->metadata.at("model"), "mlp");
   EXPECT_EQ(file->tensors[0].shape, std::vector<int64_t>{1});

@@ -17,11 +17,26 @@ if mistake == "shapes":  # others than when it was asked what it trains
     asked.touch()
 session = ringmaster.Session(
     [("out.bias", numpy.zeros(3, numpy.float32)),
-     ("hidden.weight", numpy.ones((4, columns), numpy.float32))], train_samples=320)
+     ("hidden.weight", numpy.ones((4, columns), numpy.float32))],
+    train_samples="many" if mistake == "samples_of_text" else 320,
+    test_samples=64 if mistake.startswith("score") else 0)
 
 
 def now(name):
     return mistake == name and batch.step == 3 and session.rank == 1
+
+
+SCORES = {"score_raises": None, "score_of_none": None, "score_of_text": (0.0, "all"),
+          "score_of_a_share": (0.0, 0.5), "score_of_four": (0.0, 1, 2, 3)}
+
+
+@session.score
+def score(part):
+    if session.rank != 1:
+        return 0.0, 0
+    if mistake == "score_raises":
+        raise KeyError("who")
+    return SCORES.get(mistake, (0.0, 0))
 
 
 for batch in session.batches():
@@ -46,6 +61,8 @@ for batch in session.batches():
         session.ready("nobody")
     if now("backward_twice"):
         session.backward()
+    if now("second_session"):
+        ringmaster.Session({"out": numpy.zeros(3, numpy.float32)}, train_samples=1)
     if not now("goes_on"):
         session.step(numpy.nan if now("not_a_number") else 1.0)
 

@@ -1,5 +1,6 @@
 """Programs with NumPy alone: the example under five arms, and scripts that do wrong."""
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -20,6 +21,12 @@ MISTAKES = {
     "goes_on": ("worker/1", "without session.step(loss)"),
     "backward_twice": ("worker/1", "session.backward() twice"),
     "not_a_number": ("worker/1", "loss"),
+    "second_session": ("worker/1", "has a session already"),
+    "score_raises": ("worker/1", "evaluate", "KeyError: 'who'", "misbehaving.py"),
+    "score_of_none": ("worker/1", "session.score() returned None"),
+    "score_of_text": ("worker/1", "'all'", "how many are right"),
+    "score_of_a_share": ("worker/1", "no share of them"),
+    "score_of_four": ("worker/1", "returned (0.0, 1, 2, 3)"),
     "hangs": ("worker/1", "limits.compute_seconds"),
 }
 
@@ -64,6 +71,12 @@ class NumpyTest(unittest.TestCase):
                 for word in words:
                     self.assertIn(word, status)
 
+    def test_a_number_of_samples_that_is_none_is_refused_before_the_run(self):
+        code, _, text = runs.compare(
+            self.out, f"{runs.PYTHON} {runs.HERE}/misbehaving.py samples_of_text", ["ring"])
+        self.assertEqual(code, 2, text)
+        self.assertIn("train_samples is 'many'; expected a whole number", text)
+
     def test_a_script_whose_tensors_differ_from_what_it_said_is_refused_by_name(self):
         counter = self.out.parent / "asked"
         code, made, text = runs.compare(
@@ -78,6 +91,13 @@ class NumpyTest(unittest.TestCase):
             cwd=self.out.parent, capture_output=True, text=True, check=False, timeout=300)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("weights stay", done.stdout)
+
+    def test_mpirun_starts_a_rank_for_each_process(self):
+        root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
+        done = runs.launched(["mpirun", *root, "--oversubscribe", "-n", "2", runs.PYTHON,
+                              runs.EXAMPLES / "numpy_mlp.py"], self.out.parent)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(runs.stored(self.out.parent / "ringmaster-out"), [("ring", 2, "ok")])
 
     def test_a_library_that_is_not_there_or_not_ours_is_named_with_what_to_do(self):
         for library, words in {

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 
@@ -37,6 +38,26 @@ def compare(out, program, arms, *flags, workers=2, **variables):
     except (ValueError, KeyError):
         runs = {}
     return done.returncode, runs, done.stderr
+
+
+def free_port():
+    with socket.socket() as asked:
+        asked.bind(("127.0.0.1", 0))
+        return asked.getsockname()[1]
+
+
+def launched(command, folder):
+    """Runs a launcher of others' in `folder`, with the meeting place that it may leave to us."""
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    return subprocess.run(command, env=environment(**meeting), cwd=folder, text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True, check=False,
+                          timeout=PATIENCE_SECONDS)
+
+
+def stored(out):
+    """[(arm, workers, status)] of the runs in a store."""
+    runs = map(json.loads, (pathlib.Path(out) / "results.jsonl").read_text().splitlines())
+    return [(run["arm"], run["workers"], run["status"]) for run in runs]
 
 
 def show_logs(out):

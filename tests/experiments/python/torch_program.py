@@ -8,6 +8,7 @@ import sys
 
 import numpy
 import torch
+import torch.utils.checkpoint
 
 import ringmaster.torch
 import torch_models
@@ -47,6 +48,11 @@ for batch in session.batches():
         loss.backward()
     if now("shapes"):
         model[-1].weight.data = torch.zeros(3, 500)
+    if now("checkpoints"):
+        again = torch.utils.checkpoint.checkpoint(model, x[batch.indices].requires_grad_())
+        loss = loss + torch_models.loss_of(again, y[batch.indices])
+    if now("losses"):
+        loss = loss.repeat(16)
     session.backward(loss)
     if now("backward_twice"):
         session.backward(loss)

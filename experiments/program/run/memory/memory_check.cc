@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
+#include "common/config/is_program.h"
 #include "common/machine/control_groups.h"
 #include "common/machine/free_memory.h"
 #include "experiments/program/run/memory/memory_need.h"
@@ -90,6 +91,11 @@ absl::StatusOr<std::vector<MemoryNeed>> NeedsOf(const RunSpec& resolved) {
   return PlanMemory(resolved, facts);
 }
 
+std::string TextOf(const RunSpec& spec, absl::Span<const MemoryNeed> needs) {
+  return absl::StrCat(spec.name(), ": ", MemoryText(needs),
+                      IsProgram(spec) ? ", and in each worker what the program itself takes" : "");
+}
+
 }  // namespace
 
 std::string MemoryText(absl::Span<const MemoryNeed> needs) {
@@ -122,7 +128,7 @@ std::string MemoryText(absl::Span<const MemoryNeed> needs) {
 
 std::string MemoryTextOf(const RunSpec& resolved) {
   const absl::StatusOr<std::vector<MemoryNeed>> needs = NeedsOf(resolved);
-  return needs.ok() ? absl::StrCat(resolved.name(), ": ", MemoryText(*needs)) : "";
+  return needs.ok() ? TextOf(resolved, *needs) : "";
 }
 
 std::string LargestMemoryText(absl::Span<const RunSpec> resolved) {
@@ -133,7 +139,7 @@ std::string LargestMemoryText(absl::Span<const RunSpec> resolved) {
     const int64_t bytes = needs.ok() ? TotalBytesOfAll(*needs) : 0;
     if (bytes <= most) continue;
     most = bytes;
-    text = absl::StrCat(spec.name(), ": ", MemoryText(*needs));
+    text = TextOf(spec, *needs);
   }
   return text;
 }

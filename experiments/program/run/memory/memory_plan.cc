@@ -12,6 +12,8 @@
 #include "common/codec/codec.h"
 #include "common/codec/reducer.h"
 #include "common/collective/choice.h"
+#include "common/collective/plan.h"
+#include "common/collective/schedule.h"
 #include "common/config/describe.h"
 #include "common/params/param_layout.h"
 #include "common/scheme/gradient_arenas.h"
@@ -46,6 +48,22 @@ int64_t SampleBytes(const RunSpec& spec, const SampleShape& shape) {
   if (DatasetPartFor(spec) == DatasetPart::kLabels) return labels;
   // Files have bytes for pixels, and they stay bytes.
   return labels + shape.features() * (spec.data().has_synthetic() ? kFloat : 1);
+}
+
+// Of all buckets together, since the last ones of a step are on their way at once.
+absl::StatusOr<int64_t> ScratchBytes(const RunSpec& spec, const ParamLayout& layout) {
+  const SchemeTraits traits = TraitsOf(spec);
+  if (traits.gossip.has_value()) return layout.count() * kFloat;
+  if (traits.collective.empty() || traits.workers < 2) return 0;
+  int64_t bytes = 0;
+  for (const Bucket& bucket : layout.buckets()) {
+    RM_ASSIGN_OR_RETURN(
+        const std::unique_ptr<Schedule> schedule,
+        CreateSchedule(traits.collective, {spec.transport().name(), traits.workers,
+                                           bucket.count * kFloat, traits.group_size}));
+    bytes += MakePlan(*schedule, {0, traits.workers, bucket.count, kFloat}).scratch_bytes;
+  }
+  return bytes;
 }
 
 // What a run does with memory, worked out once for all its processes.
@@ -137,7 +155,7 @@ class Planner {
                  (training.accumulate() > 1 ? arena_ : 0) +
                  (training.has_emulated_compute() ? arena_ : 0);
     need->set_weights_bytes(need->weights_bytes() + weights);
-    need->set_gradients_bytes(need->gradients_bytes() + gradients);
+    need->set_gradients_bytes(need->gradients_bytes() + gradients + facts_.scratch_bytes);
     const int64_t optimizer = OptimizerOf(Role::kWorker);
     need->set_optimizer_bytes(need->optimizer_bytes() + optimizer);
     need->set_codec_bytes(need->codec_bytes() + CodecOfWorker());
@@ -169,7 +187,7 @@ class Planner {
   int64_t CodecOfWorker() const {
     int64_t bytes = CodecMemoryBytes(spec_.codec(), facts_.parameters) + facts_.reducer_bytes;
     if (down_ > 0) bytes += down_;
-    if (exact_) return bytes;
+    if (exact_ || facts_.reducer_bytes > 0) return bytes;
     if (has_servers_) return bytes + 2 * encoded_;  // of two steps
     const int64_t in_flight = std::min<int64_t>(kEncodedInFlightMax, facts_.buckets);
     return bytes + in_flight * (is_summed_ ? 1 : traits_.workers) * encoded_bucket_;
@@ -259,6 +277,7 @@ absl::StatusOr<MemoryFacts> MemoryFactsOf(const RunSpec& spec) {
                       (shape.features() * kFloat + (shape.labels() + shape.context) * kFloat);
   if (const ReducerDefinition* reducer = FindReducer(spec.codec().name()))
     facts.reducer_bytes = reducer->memory_bytes(spec.codec(), layout);
+  RM_ASSIGN_OR_RETURN(facts.scratch_bytes, ScratchBytes(spec, layout));
   RM_ASSIGN_OR_RETURN(facts.optimizer_arrays, OptimizerArrays(spec.optimizer()));
   RM_ASSIGN_OR_RETURN(facts.activation_bytes, ModelMemoryBytes(spec, shape));
   return facts;

@@ -23,6 +23,8 @@ struct MemoryFacts {
   int64_t optimizer_arrays = 0;  // that the update rule keeps, of all parameters each
   // Of each worker, where the codec is summed in rounds.
   int64_t reducer_bytes = 0;
+  // Of each worker: what its collectives hold back while their data is on its way out.
+  int64_t scratch_bytes = 0;
   int64_t activation_bytes = 0;  // of each worker (ModelMemoryBytes)
 };
 

@@ -89,7 +89,9 @@ absl::StatusOr<ChildProgram> ProgramChild(const std::vector<std::string>& comman
   // A bundle has them beside bin/, a build where Bazel puts them.
   ProgramPlaces places;
   places.library = FindBeside({"libringmaster.so", "program/session/libringmaster.so"});
-  places.python_folder = FindBeside({"../python", WorkingFolder() + "/experiments/python"});
+  // Of a bundle; of the checkout that one works in, or that Bazel has built this program from.
+  places.python_folder = FindBeside(
+      {"../python", WorkingFolder() + "/experiments/python", "../../../../experiments/python"});
   program.environment = ProgramSettings(places);
   program.environment.push_back(absl::StrCat(kSessionVariable, "=", absl::StrJoin(session, "\n")));
   return program;

@@ -178,6 +178,18 @@ class HowItRuns(BundleTest):
         self.assertEqual(compare.returncode, 0, compare.stderr + compare.stdout)
         self.assertEqual(statuses_of(compare), ["ok", "ok"])
 
+    def test_a_program_of_the_users_finds_package_and_library_in_it(self):
+        script = self.folder + "/program.py"
+        shutil.copy("experiments/python/examples/numpy_mlp.py", script)
+        by_launcher = run([self.bundle + "/ringmaster", "compare", "--program",
+                           "/usr/bin/python3 " + script, "--arms", "ps,ring", "--steps", "20",
+                           "--json", "--out", self.folder + "/programs"], "/")
+        self.assertEqual(by_launcher.returncode, 0, by_launcher.stderr + by_launcher.stdout)
+        self.assertEqual(statuses_of(by_launcher), ["ok", "ok"])
+        alone = run(["/usr/bin/python3", script], self.folder,
+                    {"PYTHONPATH": self.bundle + "/python"})
+        self.assertEqual(alone.returncode, 0, alone.stderr)
+
     def test_a_link_to_the_launcher_will_do(self):
         link = self.folder + "/rm"
         os.symlink(self.bundle + "/ringmaster", link)
