@@ -1,7 +1,6 @@
 #include "common/engine/engines.h"
 
 #include <dlfcn.h>
-#include <limits.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -12,23 +11,17 @@
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/engine/plugin.h"
+#include "common/machine/own_program.h"
 
 namespace ringmaster {
 namespace {
 
 constexpr size_t kTextBytes = 4096;
 
-// The running program's own file, links resolved.
-std::string ProgramPath() {
-  char path[PATH_MAX];
-  const ssize_t length = readlink("/proc/self/exe", path, sizeof(path));
-  return length <= 0 ? std::string() : std::string(path, static_cast<size_t>(length));
-}
-
 // Where the shared object may lie: beside the program, or where Bazel puts it in the tree of which
 // the program is part.
 std::vector<std::string> CandidatePaths(absl::string_view name) {
-  const std::string program = ProgramPath();
+  const std::string program = OwnProgramPath();
   const std::string file = absl::StrCat("libringmaster_", name, ".so");
   std::vector<std::string> paths;
   for (size_t end = program.rfind('/'); end != std::string::npos && end > 0;

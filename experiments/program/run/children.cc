@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -68,12 +67,6 @@ std::vector<std::string> EnvironmentOf(const ChildProgram& program) {
 }
 
 }  // namespace
-
-std::string OwnProgramPath() {
-  char path[PATH_MAX];
-  const ssize_t length = readlink("/proc/self/exe", path, sizeof(path));
-  return length <= 0 ? std::string() : std::string(path, static_cast<size_t>(length));
-}
 
 std::string FindProgram(absl::string_view name, absl::string_view search_path) {
   for (const absl::string_view folder : absl::StrSplit(search_path, ':', absl::SkipEmpty())) {

@@ -27,9 +27,6 @@ struct ChildProgram {
   std::string output;         // file that gets both outputs, from its beginning; empty: none
 };
 
-// The file of this very program; empty: the system does not say. Thread-safe.
-std::string OwnProgramPath();
-
 // The first program of this name in the folders of `search_path`, which is as PATH; empty: there is
 // none. Thread-safe.
 std::string FindProgram(absl::string_view name, absl::string_view search_path);

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/machine/own_program.h"
 #include "experiments/program/run/launcher_environment.h"
 
 namespace ringmaster {

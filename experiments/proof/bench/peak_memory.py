@@ -18,6 +18,8 @@ import sys
 import tempfile
 import time
 
+from own_flags import split_flags
+
 DEFAULT_FLAGS = ["--workers", "2", "--model", "mlp", "--set", "model.mlp_hidden=4096,4096",
                  "--data", "synthetic", "--transport", "shm", "--batch", "16", "--steps", "8"]
 TINY_MODEL = ["--set", "model.mlp_hidden=8"]
@@ -73,14 +75,6 @@ def peaks(program, arm, flags):
 def net_peaks(program, arm, flags):
     own, tiny = peaks(program, arm, flags), peaks(program, arm, flags + TINY_MODEL)
     return {role: own[role] - tiny[role] for role in own}
-
-
-def split_flags(words):
-    """What stands before -- and what stands behind it."""
-    if "--" not in words:
-        return words, []
-    where = words.index("--")
-    return words[:where], words[where + 1:]
 
 
 def main():

@@ -19,6 +19,8 @@ import subprocess
 import sys
 import tempfile
 
+from own_flags import split_flags
+
 DEFAULT_FLAGS = ["--arms", "ring,ps,async", "--workers", "64", "--model", "lenet", "--batch", "32",
                  "--network", "10gbit,50us", "--compute", "20ms", "--epochs", "15",
                  "--evaluate-every", "40960", "--stop-at-accuracy", "0.97"]
@@ -82,14 +84,6 @@ def row_of(arm, rounds):
     for name in ("seconds", "rate", "ratio"):
         row[name] = statistics.median(one[name] for one in rounds)
     return dict(row, least=min(ratios), most=max(ratios))
-
-
-def split_flags(words):
-    """What stands before -- and what stands behind it."""
-    if "--" not in words:
-        return words, []
-    where = words.index("--")
-    return words[:where], words[where + 1:]
 
 
 def main():

@@ -20,6 +20,8 @@ import sys
 import tempfile
 import time
 
+from own_flags import split_flags
+
 DEFAULT_FLAGS = ["--arms", "solo,ps,ring", "--workers", "2", "--steps", "400", "--model", "mlp",
                  "--data", "synthetic", "--transport", "shm"]
 
@@ -71,14 +73,6 @@ def figures_of(pairs, unit):
             unit + "_in_turns": statistics.median(pair[0] for pair in pairs),
             unit + "_without": statistics.median(pair[1] for pair in pairs),
             "ratio": statistics.median(ratios), "least": min(ratios), "most": max(ratios)}
-
-
-def split_flags(words):
-    """What stands before -- and what stands behind it."""
-    if "--" not in words:
-        return words, []
-    where = words.index("--")
-    return words[:where], words[where + 1:]
 
 
 def main():

@@ -3,7 +3,6 @@
 #include <dlfcn.h>
 #include <unistd.h>
 
-#include <climits>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -15,6 +14,7 @@
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/machine/checkout.h"
+#include "common/machine/own_program.h"
 #include "worker/kernels/cublas/plugin.h"
 
 namespace ringmaster {
@@ -31,18 +31,11 @@ struct Plugin {
   CudaPlugin::Time* time = nullptr;
 };
 
-// The running program's own file, links resolved; empty when the kernel does not say.
-std::string ProgramPath() {
-  char path[PATH_MAX];
-  const ssize_t length = readlink("/proc/self/exe", path, sizeof(path));
-  return length <= 0 ? std::string() : std::string(path, static_cast<size_t>(length));
-}
-
 // Where the library may lie, the first choice first.
 std::vector<std::string> CandidatePaths(absl::string_view directory) {
   if (!directory.empty()) return {absl::StrCat(directory, "/", CudaPlugin::kFileName)};
   std::vector<std::string> paths;
-  const std::string program = ProgramPath();
+  const std::string program = OwnProgramPath();
   if (!program.empty()) {
     paths.push_back(
         absl::StrCat(program.substr(0, program.rfind('/')), "/", CudaPlugin::kFileName));
