@@ -235,6 +235,8 @@ class CoordinatorImpl : public Coordinator, public Control::Service {
     const absl::Status admitted = core_.OnJoin(join, MonotonicNow(), &actions);
     if (admitted.ok()) {
       streams_[join.process()] = stream;
+      Log(LogLevel::kDebug,
+          absl::StrCat("rank ", join.process(), " has joined, one of ", processes_));
     } else {
       Refuse(admitted, stream);
     }

@@ -226,9 +226,16 @@ TEST(PulledWeights, AreNeverAMixOfTwoVersionsOfAPart) {
       for (int64_t step = 0; step < kSteps; ++step) {
         absl::Status stepped = worker.strategy().BeginStep(step);
         if (stepped.ok()) stepped = check(step);
-        // Weights of the last step's pull arrive while this step computes; they must not show.
-        if (stepped.ok()) stepped = worker.Compute(step, CountingGradient);
-        if (stepped.ok()) stepped = check(step);
+        // Weights of the last step's pull arrive while this step computes; they must not show until
+        // it has ended.
+        absl::Status computed;
+        const auto source = [&](int32_t rank, int64_t of, const Bucket& bucket,
+                                absl::Span<float> out) {
+          CountingGradient(rank, of, bucket, out);
+          computed.Update(check(step));
+        };
+        if (stepped.ok()) stepped = worker.Compute(step, source);
+        stepped.Update(computed);
         if (!stepped.ok()) return stepped;
       }
       return worker.strategy().Drain();
