@@ -27,12 +27,11 @@ PERIOD_SECONDS = 0.01
 
 
 def children_of(process):
-    """{PID: name} of the processes that it has started; of a rank "rm:worker/0" and the like."""
-    found = {}
+    """The PIDs of the processes that it has started."""
+    found = []
     for listing in pathlib.Path(f"/proc/{process}/task").glob("*/children"):
         try:
-            for child in listing.read_text().split():
-                found[child] = pathlib.Path(f"/proc/{child}/comm").read_text().strip()
+            found += listing.read_text().split()
         except OSError:
             pass  # it has ended
     return found
@@ -48,21 +47,39 @@ def pss_mib(process):
     return 0.0
 
 
-def role_of(name):
-    """"worker" of "rm:worker/0"; None: no rank."""
-    return name.split("/")[0].removeprefix("rm:") if "/" in name else None
+def role_of(process, workers):
+    """"worker" or "server"; None: it is no rank. Builds whose ranks have no names ("rm:worker/0")
+    number them from the workers on."""
+    try:
+        name = pathlib.Path(f"/proc/{process}/comm").read_text().strip()
+        words = pathlib.Path(f"/proc/{process}/cmdline").read_text().split("\0")
+    except OSError:
+        return None  # it has ended
+    if name.startswith("rm:") and "/" in name:
+        return name.split("/")[0].removeprefix("rm:")
+    if "--rank" not in words:
+        return None
+    return "worker" if int(words[words.index("--rank") + 1]) < workers else "server"
+
+
+def takes_turns(program):
+    """Whether its arms take turns unless told otherwise."""
+    helped = subprocess.run([program, "compare", "--help"], capture_output=True, text=True)
+    return "--no-turns" in helped.stdout
 
 
 def peaks(program, arm, flags):
     """{role: MiB}: the largest peak of its processes."""
     largest = {}
+    workers = int(flags[flags.index("--workers") + 1]) if "--workers" in flags else 2
+    alone = ["--no-turns"] if takes_turns(program) else []
     with tempfile.TemporaryDirectory() as folder:
-        command = [program, "compare", "--no-turns", "--arms", arm, "--out", folder] + flags
+        command = [program, "compare", "--arms", arm, "--out", folder] + alone + flags
         running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                    text=True)
         while running.poll() is None:
-            for process, name in children_of(running.pid).items():
-                role = role_of(name)
+            for process in children_of(running.pid):
+                role = role_of(process, workers)
                 if role:
                     largest[role] = max(largest.get(role, 0.0), pss_mib(process))
             time.sleep(PERIOD_SECONDS)
