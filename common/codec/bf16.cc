@@ -19,6 +19,7 @@ constexpr size_t kTile = 4096;
 constexpr CodecTraits Traits() {
   CodecTraits traits;
   traits.summable_as = ElementType::kBfloat16;
+  traits.device_kind = EncodeKind::kBf16;
   return traits;
 }
 

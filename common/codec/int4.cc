@@ -10,6 +10,7 @@ namespace {
 
 constexpr CodecTraits Traits() {
   CodecTraits traits;
+  traits.device_kind = EncodeKind::kInt4;
   traits.feedback_by_default = true;
   return traits;
 }

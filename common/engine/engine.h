@@ -54,12 +54,12 @@ class Engine {
   // its usual one.
   virtual absl::Span<const std::string> algorithms() const = 0;
 
-  // data, on the host, = the sum over all ranks of `from`, of the same size: data itself or, for
-  // an engine that sums on a GPU (EngineInfo::gpus), memory of the seat's device, complete, and
-  // unchanged until the call returns. The sum is the same bits on all ranks where the algorithm
-  // sums each element once (all but Gloo's old "ring"), and on two ranks in any case, since
-  // addition commutes. The order of addition is the library's. After an error `data` is unspecified
-  // and every later call fails.
+  // data = the sum over all ranks of `from`, of the same size: data itself, or other memory that is
+  // unchanged until the call returns. Both lie on the host or, for an engine that sums on a GPU
+  // (EngineInfo::gpus), in memory of the seat's device, where they are complete. The sum is the
+  // same bits on all ranks where the algorithm sums each element once (all but Gloo's old "ring"),
+  // and on two ranks in any case, since addition commutes. The order of addition is the library's.
+  // After an error `data` is unspecified and every later call fails.
   virtual absl::Status AllReduce(int32_t algorithm, const float* from, absl::Span<float> data) = 0;
 
   // Makes later calls fail, and one in progress as far as the library can be told so: NCCL gives it

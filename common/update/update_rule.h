@@ -3,34 +3,16 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "common/base/partition.h"
 #include "common/state/state.h"
+#include "common/update/update_plan.h"
 
 namespace ringmaster {
 
 class OptimizerSpec;
-
-// One update of a slice of weights.
-struct UpdateStep {
-  int64_t begin = 0;  // first element of the slice; finds the optimizer's state
-  int64_t samples_seen =
-      0;               // by all workers together before this update: the learning rate follows it
-  int64_t update = 0;  // updates of this slice before this one, for Adam's bias correction
-  float clip = 1;      // UpdateRule::ClipFactor of the whole gradient
-  // How much of the mean over all workers the gradient is: 1, or 1/N where every worker's share of
-  // it is an update of its own. Weight decay and statistics go by it, so that N such updates decay
-  // as much as one.
-  float share = 1;
-  // For a rule that compensates delays (delay_compensation.h): the weights that the gradient was
-  // computed from, of the slice's size. Others do not look.
-  absl::Span<const float> read = {};
-};
 
 // The rule that turns a gradient into new weights; one implementation, run by whoever holds the
 // weights (a worker or a shard). Owns the state of its elements (momentum, Adam's moments). One
@@ -74,17 +56,6 @@ class UpdateRule {
   virtual absl::Status Take(const State& state) = 0;
 };
 
-// What a rule updates.
-struct UpdateScope {
-  int64_t count = 0;    // elements
-  int32_t batches = 1;  // N * A, of a global batch: for optimizer.scale_with_workers
-  // the elements that are running statistics: in ascending order, not overlapping
-  std::vector<Range> statistics;
-  // Of the elements, those that the rule updates and keeps state of: in ascending order, not
-  // overlapping, none empty. Absent: all.
-  std::optional<std::vector<Range>> updated;
-};
-
 // The rule that the resolved `spec` names, with g = clip * gradient [+ weight_decay * weights]:
 //   "sgd"       weights -= rate * g
 //   "momentum"  velocity = momentum * velocity + g; weights -= rate * velocity
@@ -98,6 +69,8 @@ struct UpdateScope {
 // Adam and AdamW. InvalidArgument names the field that is missing, unknown or out of range.
 absl::StatusOr<std::unique_ptr<UpdateRule>> CreateUpdateRule(const OptimizerSpec& spec,
                                                              UpdateScope scope);
+// The same, already planned.
+std::unique_ptr<UpdateRule> CreateUpdateRule(UpdatePlan plan);
 
 // The rule of servers that are pushed how far a worker has come, and not a gradient:
 //   weights += gradient
@@ -111,15 +84,6 @@ std::unique_ptr<UpdateRule> CreateAddRule(int64_t count);
 // elements. A scheme asks for it; no spec names it. Source: Zhang, Choromanska, LeCun 2015, "Deep
 // learning with elastic averaging SGD", algorithm 1, line b.
 std::unique_ptr<UpdateRule> CreateAttractRule(int64_t count, float share);
-
-// Arrays of all elements that the rule of `spec` keeps. Errors as CreateUpdateRule. Pure.
-absl::StatusOr<int64_t> OptimizerArrays(const OptimizerSpec& spec);
-
-struct OptimizerInfo {
-  const char* name;
-  const char* summary;
-};
-absl::Span<const OptimizerInfo> Optimizers();
 
 }  // namespace ringmaster
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "absl/types/span.h"
+#include "common/vecmath/adam_factors.h"
 
 namespace ringmaster {
 
@@ -48,17 +49,7 @@ void Blend(float keep, float share, absl::Span<const float> in, absl::Span<float
 void ScaledDifference(float factor, absl::Span<const float> x, absl::Span<const float> y,
                       absl::Span<float> out);
 
-// The numbers of one step of Adam that are the same for all elements.
-struct AdamFactors {
-  float first_keep = 0;    // beta1
-  float first_share = 0;   // 1 - beta1
-  float second_keep = 0;   // beta2
-  float second_share = 0;  // 1 - beta2
-  float root_factor = 0;   // 1 / sqrt(1 - beta2^t)
-  float epsilon = 0;
-  float step = 0;  // rate / (1 - beta1^t)
-};
-
+// One step of Adam:
 //   first[i] = first_keep * first[i] + first_share * gradient[i]
 //   second[i] = second_keep * second[i] + (second_share * gradient[i]) * gradient[i]
 //   weights[i] -= step * (first[i] / (sqrt(second[i]) * root_factor + epsilon))

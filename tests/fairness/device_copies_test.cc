@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/partition.h"
+#include "common/codec/codec.h"
 #include "common/params/param_layout.h"
 #include "common/vecmath/vecmath.h"
 #include "experiments/program/run/run_needs.h"
@@ -155,15 +156,83 @@ TEST_P(EveryLateness, TrainingGivesTheBitsOfTheHost) {
   }
 }
 
+// Every scheme whose workers hold weights: they stay on the device, with the optimizer's state, and
+// come to the host where a scheme exchanges them, is scored, or is kept.
+TEST_P(EveryLateness, UpdatesOnTheDeviceGiveTheBitsOfTheHostUnderEveryScheme) {
+  LateDeviceOptions options;
+  options.lag = GetParam().lag;
+  for (const char* arm :
+       {"single", "ring", "ring-topk", "ring-powersgd", "sharded-optimizer", "delayed", "local-sgd",
+        "diloco", "gossip", "gossip-exponential", "easgd"}) {
+    for (const char* optimizer : {"momentum", "adam"}) {
+      RunSpec base = Small();
+      base.mutable_optimizer()->set_name(optimizer);
+      base.mutable_optimizer()->set_learning_rate(0.01f);
+      base.mutable_optimizer()->set_momentum(0.9f);
+      base.mutable_optimizer()->set_clip_norm(0.5f);
+      base.mutable_training()->set_evaluate_every_samples(5 * 2 *
+                                                          base.training().batch_per_worker());
+      if (absl::string_view(arm) == "ring-powersgd")
+        base.mutable_training()->set_bucket_layout(TrainingSpec::WHOLE_TENSORS);
+      const RunSpec spec = ArmOf(arm, base);
+      const RunRecord host = RunInProcess(spec), device = RunInProcess(spec, OnLateDevice(options));
+      ASSERT_EQ(device.status(), "ok") << arm;
+      const auto same = CheckSameWeights({host, device});
+      EXPECT_TRUE(same.ok()) << arm << " " << optimizer << ": " << same.status();
+    }
+  }
+}
+
+// Workers that update alone and meet at servers: the exchange thread reads and changes weights that
+// the step thread has brought to the host. One worker, since the order of several would decide
+// bits.
+TEST_P(EveryLateness, WorkersThatMeetAtServersHaveTheBitsOfTheHost) {
+  LateDeviceOptions options;
+  options.lag = GetParam().lag;
+  const std::pair<const char*, const char*> arms[] = {
+      {"geo", "none"}, {"geo", "topk"}, {"geo", "int8"}, {"easgd-async", "none"}};
+  for (const auto& [arm, codec] : arms) {
+    RunSpec base = SmallSpec(1, false);
+    base.mutable_training()->set_kernels("reference");
+    base.mutable_training()->set_bucket_bytes(1024);
+    base.mutable_training()->set_steps(25);
+    base.mutable_optimizer()->set_name("momentum");
+    base.mutable_optimizer()->set_momentum(0.9f);
+    RunSpec spec = ArmOf(arm, base);
+    spec.mutable_codec()->set_name(codec);
+    SetCodecDefaults(spec.mutable_codec());
+    const RunRecord host = RunInProcess(spec), device = RunInProcess(spec, OnLateDevice(options));
+    ASSERT_EQ(host.status(), "ok") << arm;
+    ASSERT_EQ(device.status(), "ok") << arm;
+    const auto same = CheckSameWeights({host, device});
+    EXPECT_TRUE(same.ok()) << arm << ": " << same.status();
+  }
+}
+
+// A step brings gradients down and their sums up, and no weights.
+TEST(DeviceWeights, StayThereUnderTheRing) {
+  const RunSpec spec = ArmOf("ring", Small());
+  const auto layout = LayoutOf(spec);
+  ASSERT_TRUE(layout.ok());
+  std::atomic<int64_t> bytes = 0;
+  LateDeviceOptions options;
+  options.upload_started = [&](int64_t upload) { bytes += upload; };
+  ASSERT_EQ(RunInProcess(spec, OnLateDevice(options)).status(), "ok");
+  // Of both workers: the initial weights, and a sum a step.
+  EXPECT_EQ(bytes, 2 * (1 + spec.training().steps()) * layout->count() * 4);
+}
+
 // Under error feedback too, with parts of every server and with a collective that sums on the wire.
 TEST_P(EveryLateness, WhatIsEncodedOnTheDeviceGivesTheBitsOfTheHost) {
-  for (const char* arm : {"ps-onebit", "ps-fp16", "ps-sharded", "ring-topk", "ring-fp16"}) {
+  const std::pair<const char*, const char*> arms[] = {
+      {"ps", "onebit"}, {"ps", "fp16"},   {"ps-sharded", "topk"}, {"ring", "topk"},
+      {"ring", "fp16"}, {"ring", "bf16"}, {"ring", "int8"},       {"ps-sharded", "int4"}};
+  for (const auto& [arm, codec] : arms) {
     RunSpec spec = ArmOf(arm, Small());
-    if (std::string(arm) == "ps-sharded") {
-      spec.mutable_codec()->set_name("topk");
-      spec.mutable_codec()->set_density(0.1);
-    }
+    spec.mutable_codec()->set_name(codec);
+    if (spec.codec().name() == "topk") spec.mutable_codec()->set_density(0.1);
     if (spec.codec().name() != "fp16") spec.mutable_codec()->set_error_feedback(true);
+    SetCodecDefaults(spec.mutable_codec());
     std::atomic<int64_t> encodings = 0, with_residual = 0;
     LateDeviceOptions options;
     options.lag = GetParam().lag;
@@ -174,7 +243,7 @@ TEST_P(EveryLateness, WhatIsEncodedOnTheDeviceGivesTheBitsOfTheHost) {
     const RunRecord host = RunInProcess(spec), device = RunInProcess(spec, OnLateDevice(options));
     ASSERT_EQ(device.status(), "ok") << arm;
     const auto same = CheckSameWeights({host, device});
-    EXPECT_TRUE(same.ok()) << arm << ": " << same.status();
+    EXPECT_TRUE(same.ok()) << arm << "+" << codec << ": " << same.status();
     // Of both workers, of every bucket and step, for each server.
     const auto layout = LayoutOf(spec);
     ASSERT_TRUE(layout.ok());
@@ -218,6 +287,55 @@ TEST(GradientForms, AStrategyMayTakeThemWhereTheyAreAndThenNoneIsCopied) {
   EXPECT_EQ(fetches, 0);
 }
 
+// Updates by what it reads on the device, as with the sums of a collective library on a GPU.
+class UpdatingStrategy : public ForwardingStrategy {
+ public:
+  UpdatingStrategy(const WorkerLink& link, std::unique_ptr<SyncStrategy> real)
+      : ForwardingStrategy(std::move(real)),
+        link_(link),
+        gradients_(link.layout->buckets().size()) {}
+
+  GradientRequest Gradients() const override { return {GradientForm::kDevice, {}}; }
+  absl::Status GradReady(int64_t step, const Bucket& bucket,
+                         const BucketGradient& gradient) override {
+    gradients_[bucket.id] = gradient;
+    return absl::OkStatus();
+  }
+  absl::Status EndStep(int64_t step) override { return link_.replica->Apply(step, gradients_); }
+
+ private:
+  const WorkerLink link_;
+  std::vector<BucketGradient> gradients_;
+};
+
+TEST(GradientForms, WhatIsSummedOnTheDeviceIsAppliedThereAndPassesNoHost) {
+  for (const bool clips : {false, true}) {
+    RunSpec spec = Small();
+    spec.mutable_training()->set_workers(1);
+    spec.mutable_optimizer()->set_name("momentum");
+    spec.mutable_optimizer()->set_momentum(0.9f);
+    if (clips) spec.mutable_optimizer()->set_clip_norm(0.1f);
+    spec = ArmOf("solo", spec);
+    std::atomic<int64_t> fetches = 0, uploads = 0;
+    LateDeviceOptions options;
+    options.fetch_started = [&](int64_t) { ++fetches; };
+    options.upload_started = [&](int64_t) { ++uploads; };
+    RunSeams seams = OnLateDevice(options);
+    seams.create_strategy =
+        [](const WorkerLink& link) -> absl::StatusOr<std::unique_ptr<SyncStrategy>> {
+      auto inner = CreateStrategy(link);
+      if (!inner.ok()) return inner.status();
+      return std::make_unique<UpdatingStrategy>(link, *std::move(inner));
+    };
+    const RunRecord host = RunInProcess(spec), device = RunInProcess(spec, seams);
+    ASSERT_EQ(device.status(), "ok");
+    const auto same = CheckSameWeights({host, device});
+    EXPECT_TRUE(same.ok()) << same.status();
+    EXPECT_EQ(fetches, 0);
+    EXPECT_EQ(uploads, 1) << "of the initial weights";
+  }
+}
+
 // Nobody is offered gradients that the host has yet to change.
 TEST(GradientForms, OnTheDeviceAreNotOfferedWhereTheyChangeOnTheHost) {
   for (const bool deterministic : {false, true}) {
@@ -232,6 +350,22 @@ TEST(GradientForms, OnTheDeviceAreNotOfferedWhereTheyChangeOnTheHost) {
     };
     EXPECT_EQ(RunInProcess(ArmOf("ps-onebit", spec), seams).status(), "ok");
     EXPECT_EQ(offered, 0);
+  }
+}
+
+// Nor sums that are to be written to files.
+TEST(GradientForms, OnTheDeviceAreNotOfferedWhereTheirSumsAreDumped) {
+  for (const bool dumps : {false, true}) {
+    RunSpec spec = Small();
+    if (dumps) spec.mutable_output()->set_dump_gradients(testing::TempDir());
+    std::atomic<int32_t> offered = 0;
+    RunSeams seams = OnLateDevice({});
+    seams.create_strategy = [&](const WorkerLink& link) {
+      offered += link.offer.device ? 1 : 0;
+      return CreateStrategy(link);
+    };
+    EXPECT_EQ(RunInProcess(ArmOf("ring", spec), seams).status(), "ok");
+    EXPECT_EQ(offered, dumps ? 0 : 2);
   }
 }
 

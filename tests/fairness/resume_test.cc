@@ -104,6 +104,8 @@ std::vector<Case> Cases() {
                              {"ring", "topk"},
                              {"ring", "onebit", "adamw"},
                              {"ring", "onebit", "momentum", true},
+                             {"sharded-optimizer", "", "adam", true},
+                             {"local-sgd", "", "adamw", true},
                              {"ps-sharded", "onebit", "adam"},
                              {"ps-sharded", "topk"},
                              {"sharded-optimizer", "", "adam"},

@@ -61,7 +61,7 @@ TEST(CudaIpc, ThreadsGetTheSumInRankOrderToTheLastBit) {
   }
 }
 
-TEST(CudaIpc, NumbersInDeviceMemoryAreSummedAndLeftAsTheyAre) {
+TEST(CudaIpc, NumbersInDeviceMemoryAreSummedAndLeftAsTheyAreOrTakeTheSum) {
   constexpr size_t kCount = 3 * (2 << 20) + 5;
   RunEngineRanks("cuda_ipc", 2, [](int rank, Engine& engine) {
     auto kernels = LoadCublasLibrary(0);
@@ -74,6 +74,10 @@ TEST(CudaIpc, NumbersInDeviceMemoryAreSummedAndLeftAsTheyAre) {
     for (size_t i = 0; i < kCount; ++i) wrong += data[i] != own[i] + other[i];
     EXPECT_EQ(wrong, 0u) << "rank " << rank;
     EXPECT_EQ(on_device.Download(), own);
+    // The sum may lie there too, in the numbers' place.
+    ASSERT_EQ(engine.AllReduce(0, on_device.data(), absl::MakeSpan(on_device.data(), kCount)),
+              absl::OkStatus());
+    EXPECT_EQ(on_device.Download(), data);
     EXPECT_TRUE(engine.Finish().ok());
   });
 }

@@ -92,6 +92,7 @@ absl::Status LateDevice::StartCopyToHost(const SideCopy& copy) {
 }
 
 absl::Status LateDevice::StartCopyFromHost(const SideCopy& copy) {
+  if (options_.upload_started) options_.upload_started(copy.size_bytes);
   Start(copy, false);
   return absl::OkStatus();
 }

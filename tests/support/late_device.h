@@ -24,6 +24,8 @@ struct LateDeviceOptions {
   int64_t failing_fetch = -1;
   // Told of each copy to the host when it is started, by its number.
   std::function<void(int64_t fetch)> fetch_started;
+  // Told the bytes of each copy from the host when it is started.
+  std::function<void(int64_t bytes)> upload_started;
   // Told of each encoding that is called for.
   std::function<void(const EncodeCall& call)> encoding;
   // Told what it has done with segments when it ends.

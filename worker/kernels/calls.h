@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/codec/encode_kind.h"
+#include "common/update/element_update.h"
 
 namespace ringmaster {
 
@@ -357,11 +358,23 @@ struct EncodeCall {
   EncodeKind kind = EncodeKind::kFp16;
   int64_t count = 0;
   int64_t kept = 0;                 // topk alone: 1 to count
+  int64_t block = 0;                // int8 and int4 alone: elements that share a unit, from 1
   const float* gradient = nullptr;  // [count]
   float* residual = nullptr;        // [count]; null: no error feedback
   std::byte* out = nullptr;         // the codec's MaxEncodedBytes(count), at a multiple of 8 bytes
   // KernelLibrary::encode_scratch_bytes(kind, count), at a multiple of 8 bytes
   std::byte* scratch = nullptr;
+};
+
+// An optimizer's update of `count` weights, as ElementUpdate says: to the last bit on every
+// library.
+struct UpdateCall {
+  ElementUpdate update;
+  int64_t count = 0;
+  const float* gradient = nullptr;
+  float* weights = nullptr;
+  float* first = nullptr;  // arrays of state: those that the kind has
+  float* second = nullptr;
 };
 
 // data[i] = 0.
@@ -385,7 +398,7 @@ using Operation =
                  AddCall, GeluCall, GeluBackwardCall, DropoutCall, AveragePoolCall,
                  AveragePoolBackwardCall, NormCall, NormInferenceCall, NormParamGradientCall,
                  NormInputGradientCall, EmbeddingCall, EmbeddingGradientCall, AttentionCall,
-                 AttentionBackwardCall, EncodeCall, FillZeroCall, CopyFloatsCall>;
+                 AttentionBackwardCall, EncodeCall, UpdateCall, FillZeroCall, CopyFloatsCall>;
 // In the order in which they are made.
 using Operations = std::vector<Operation>;
 

@@ -234,10 +234,23 @@ absl::Status Check(const EncodeCall& call) {
     return Refuse("encode count=", call.count, " kept=", call.kept,
                   ": count must be in [1, 2^31), and of topk kept in [1, count]");
   }
+  if (HasLevels(call.kind) && call.block < 1)
+    return Refuse("encode count=", call.count, " block=", call.block, ": must be positive");
   if (reinterpret_cast<uintptr_t>(call.out) % 8 != 0 ||
       reinterpret_cast<uintptr_t>(call.scratch) % 8 != 0) {
     return Refuse("encode count=", call.count,
                   ": out and scratch must lie at multiples of 8 bytes");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Check(const UpdateCall& call) {
+  if (absl::Status status = CheckCount("update", call.count); !status.ok()) return status;
+  const int given = (call.first != nullptr ? 1 : 0) + (call.second != nullptr ? 1 : 0);
+  const int arrays = StateArraysOf(call.update.kind);
+  if (call.count > 0 && given != arrays) {
+    return Refuse("update count=", call.count, ": its kind has ", arrays, " arrays of state, not ",
+                  given);
   }
   return absl::OkStatus();
 }

@@ -14,6 +14,7 @@ CodecSpec SpecOf(const EncodeCall& call) {
   }
   if (call.kept > 0)
     spec.set_density(static_cast<double>(call.kept) / static_cast<double>(call.count));
+  if (HasLevels(call.kind)) spec.set_block(static_cast<int32_t>(call.block));
   SetCodecDefaults(&spec);
   return spec;
 }

@@ -95,9 +95,14 @@ absl::Status BucketDelivery::Deliver(const Bucket& bucket) {
 
 absl::Status BucketDelivery::AwaitForward() {
   if (forward_end_ == nullptr) return absl::OkStatus();
+  const Clock::time_point called = Clock::now();
+  RM_RETURN_IF_ERROR(parts_.replica->AwaitUpdates());
+  parts_.slowdown->Begin();  // updates are not slowed down
+  const Clock::time_point updated = Clock::now();
   RM_RETURN_IF_ERROR(forward_end_->Await());
   const Clock::time_point now = Clock::now();
-  parts_.times->Add(Phase::kForward, backward_since_, now);
+  parts_.times->Add(Phase::kForward, backward_since_, called);
+  parts_.times->Add(Phase::kForward, updated, now);
   backward_since_ = now;
   return absl::OkStatus();
 }

@@ -11,6 +11,7 @@
 #include "common/state/state.h"
 #include "common/tensor/tensor.h"
 #include "common/trace/trace.h"
+#include "worker/loop/loop_replica.h"
 #include "worker/loop/micro_batch.h"
 #include "worker/loop/slowdown.h"
 #include "worker/loop/stager.h"
@@ -27,6 +28,7 @@ struct DeliveryParts {
   Slowdown* slowdown = nullptr;
   PhaseTimes* times = nullptr;
   SyncStrategy* strategy = nullptr;
+  LoopReplica* replica = nullptr;
 };
 
 // Brings buckets from backward to the strategy, in order: each as soon as it has arrived, in the
@@ -68,8 +70,8 @@ class BucketDelivery {
   // The bucket's gradient, added to those before it: the sum of what has arrived so far.
   absl::StatusOr<BucketGradient> Collect(const Bucket& bucket);
   void AddTo(int32_t share, const Bucket& bucket, BucketGradient* gradient);
-  // A device may go on after its calls have returned: counts what is left of forward, at the first
-  // bucket of a backward.
+  // A device may go on after its calls have returned: counts what is left of the update before and
+  // of forward, at the first bucket of a backward.
   absl::Status AwaitForward();
   // Adds backward's time since it began or went on. `bucket`: which it has just finished; -1: none.
   void CountBackward(int32_t bucket) {

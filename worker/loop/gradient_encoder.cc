@@ -19,15 +19,19 @@ constexpr int64_t kAlignment = 8;
 
 GradientOffer OfferGradients(const RunSpec& resolved, const ParamLayout& layout, Place place) {
   const TrainingSpec& training = resolved.training();
-  const bool unchanged =
-      place == Place::kDevice && TraitsOf(resolved).workers == training.workers() &&
-      training.accumulate() == 1 && !training.deterministic() && layout.statistics().empty();
+  const SchemeTraits traits = TraitsOf(resolved);
+  const bool unchanged = place == Place::kDevice && traits.workers == training.workers() &&
+                         training.accumulate() == 1 && !training.deterministic() &&
+                         layout.statistics().empty();
   const std::optional<CodecTraits> codec = CodecTraitsOf(resolved.codec());
   // The device's memory is error feedback that forgets nothing.
   const bool decays =
       resolved.codec().has_feedback_decay() && resolved.codec().feedback_decay() != 1;
   const bool is_known = codec.has_value() && codec->device_kind.has_value() && !decays;
-  return {unchanged && is_known, unchanged};
+  // Of steps that a worker makes alone it needs the gradients itself, and what it sends later is
+  // none. Whoever writes sums to a file needs them on the host.
+  return {unchanged && is_known && traits.local_steps == 0,
+          unchanged && resolved.output().dump_gradients().empty()};
 }
 
 absl::StatusOr<std::unique_ptr<GradientEncoder>> GradientEncoder::Create(
@@ -37,7 +41,7 @@ absl::StatusOr<std::unique_ptr<GradientEncoder>> GradientEncoder::Create(
   const std::optional<EncodeKind> kind = codec->traits().device_kind;
   RM_CHECK(kind.has_value());
   std::unique_ptr<GradientEncoder> encoder(
-      new GradientEncoder(kernels, layout, *kind, std::move(codec)));
+      new GradientEncoder(kernels, layout, *kind, spec.block(), std::move(codec)));
   RM_RETURN_IF_ERROR(encoder->Prepare(slices));
   if (!spec.error_feedback()) return encoder;
   RM_ASSIGN_OR_RETURN(encoder->residual_,
@@ -103,6 +107,7 @@ absl::StatusOr<SideCopy> GradientEncoder::Encode(const float* gradients, const B
     call.kind = kind_;
     call.count = slice.range.count;
     call.kept = codec_->IndexBytes({}, {slice.range.count, slice.size_bytes}) / 4;
+    if (HasLevels(kind_)) call.block = block_;
     call.gradient = gradients + slice.range.begin;
     call.residual = residual_.size_bytes() == 0 ? nullptr : residual_.floats() + slice.range.begin;
     call.out = encoded_.data() + slice.begin_bytes;

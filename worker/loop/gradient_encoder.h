@@ -61,15 +61,16 @@ class GradientEncoder {
     int64_t size_bytes = 0;
   };
 
-  GradientEncoder(KernelLibrary& kernels, const ParamLayout& layout, EncodeKind kind,
+  GradientEncoder(KernelLibrary& kernels, const ParamLayout& layout, EncodeKind kind, int64_t block,
                   std::unique_ptr<Codec> codec)
-      : kernels_(kernels), layout_(layout), kind_(kind), codec_(std::move(codec)) {}
+      : kernels_(kernels), layout_(layout), kind_(kind), block_(block), codec_(std::move(codec)) {}
 
   absl::Status Prepare(const std::vector<std::vector<Range>>& slices);
 
   KernelLibrary& kernels_;
   const ParamLayout& layout_;
   const EncodeKind kind_;
+  const int64_t block_;  // of codecs that have levels
   const std::unique_ptr<Codec> codec_;
   Buffer residual_;  // on the device, of the whole arena; empty without error feedback
   std::vector<std::vector<Slice>> slices_;  // by bucket

@@ -2,9 +2,6 @@
 
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
-#include "common/config/describe.h"
-#include "common/scheme/registry.h"
-#include "proto/run_spec.pb.h"
 
 namespace ringmaster {
 
@@ -14,26 +11,10 @@ absl::StatusOr<std::unique_ptr<HostReplica>> HostReplica::Create(const RunSpec& 
                                                                  std::vector<float> weights,
                                                                  PhaseTimes& times) {
   RM_CHECK(static_cast<int64_t>(weights.size()) == layout.count());
-  const TrainingSpec& training = spec.training();
-  UpdateScope scope{layout.count(), training.workers() * training.accumulate(), {}, {}};
-  scope.statistics.assign(layout.statistics().begin(), layout.statistics().end());
-  std::vector<Slice> slices;
-  const SchemeTraits traits = TraitsOf(spec);
-  if (traits.updated == nullptr) {
-    for (const Bucket& bucket : layout.buckets())
-      slices.push_back({bucket.id, {bucket.begin, bucket.count}});
-  } else {
-    scope.updated = traits.updated(layout, traits.workers, rank);
-    auto bucket = layout.buckets().begin();
-    for (const Range& range : *scope.updated) {
-      while (range.begin >= bucket->begin + bucket->count) ++bucket;
-      RM_CHECK(range.begin >= bucket->begin && range.end() <= bucket->begin + bucket->count);
-      slices.push_back({bucket->id, range});
-    }
-  }
-  RM_ASSIGN_OR_RETURN(auto rule, CreateUpdateRule(spec.optimizer(), std::move(scope)));
-  return std::unique_ptr<HostReplica>(new HostReplica(layout, std::move(weights), std::move(rule),
-                                                      std::move(slices), GlobalBatch(spec), times));
+  RM_ASSIGN_OR_RETURN(UpdateShare share, UpdateShareOf(spec, layout, rank));
+  return std::unique_ptr<HostReplica>(
+      new HostReplica(layout, std::move(weights), CreateUpdateRule(std::move(share.plan)),
+                      std::move(share.slices), share.global_batch, times));
 }
 
 void HostReplica::Replace(std::vector<float>* weights) {
@@ -62,7 +43,7 @@ absl::Status HostReplica::ApplyAfter(int64_t samples_seen, int64_t step,
       sum += rule_->SumOfSquares(bucket.begin, average[bucket.id].host());
     clip = rule_->ClipFactor(sum);
   }
-  for (const Slice& slice : slices_) {
+  for (const UpdateShare::Slice& slice : slices_) {
     const Range& elements = slice.elements;
     const int64_t in_bucket = elements.begin - layout_.buckets()[slice.bucket].begin;
     rule_->Apply({elements.begin, samples_seen, step, clip},

@@ -2,7 +2,6 @@
 #define RINGMASTER_WORKER_LOOP_HOST_REPLICA_H_
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -10,23 +9,20 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "common/base/partition.h"
 #include "common/params/param_layout.h"
 #include "common/state/state.h"
 #include "common/trace/trace.h"
 #include "common/update/update_rule.h"
-#include "worker/strategy/replica.h"
+#include "worker/loop/loop_replica.h"
+#include "worker/loop/update_share.h"
 
 namespace ringmaster {
 
 class RunSpec;
 
 // Weights in the host's memory, updated there.
-class HostReplica final : public Replica {
+class HostReplica final : public LoopReplica {
  public:
-  // Told each averaged gradient before it is applied, on no clock.
-  using Observer = std::function<void(int64_t step, absl::Span<const BucketGradient> average)>;
-
   // That of worker `rank`, with the update rule of the resolved `spec`, whose errors it has; the
   // rule keeps state of what that worker updates. `layout` and `times`, to which updates add,
   // outlive it.
@@ -36,12 +32,12 @@ class HostReplica final : public Replica {
                                                              std::vector<float> weights,
                                                              PhaseTimes& times);
 
-  // Before the first update. Absent: nobody asks.
-  void Observe(Observer observer) { observer_ = std::move(observer); }
-
+  void Observe(Observer observer) override { observer_ = std::move(observer); }
   WeightsView weights() const override { return WeightsView::OnHost(weights_, version_); }
+  absl::Span<const float> OnHost() const override { return weights_; }
   void Replace(std::vector<float>* weights) override;
   absl::Span<float> Edit() override;
+  absl::Status ToKernels() override { return absl::OkStatus(); }
   absl::Status Apply(int64_t step, absl::Span<const BucketGradient> average) override;
   absl::Status ApplyAfter(int64_t samples_seen, int64_t step,
                           absl::Span<const BucketGradient> gradient) override;
@@ -49,19 +45,12 @@ class HostReplica final : public Replica {
   absl::StatusOr<State> Give() const override;
   absl::Status Take(const State& state) override;
 
-  // Of what the update rule keeps beside the weights.
-  int64_t state_bytes() const { return rule_->state_bytes(); }
+  int64_t state_bytes() const override { return rule_->state_bytes(); }
 
  private:
-  // What one worker updates of one bucket.
-  struct Slice {
-    int32_t bucket = 0;
-    Range elements;  // of the arena
-  };
-
   HostReplica(const ParamLayout& layout, std::vector<float> weights,
-              std::unique_ptr<UpdateRule> rule, std::vector<Slice> slices, int64_t global_batch,
-              PhaseTimes& times)
+              std::unique_ptr<UpdateRule> rule, std::vector<UpdateShare::Slice> slices,
+              int64_t global_batch, PhaseTimes& times)
       : layout_(layout),
         rule_(std::move(rule)),
         slices_(std::move(slices)),
@@ -71,7 +60,7 @@ class HostReplica final : public Replica {
 
   const ParamLayout& layout_;
   const std::unique_ptr<UpdateRule> rule_;
-  const std::vector<Slice> slices_;  // ascending
+  const std::vector<UpdateShare::Slice> slices_;  // ascending
   const int64_t global_batch_;
   PhaseTimes& times_;
   Observer observer_;

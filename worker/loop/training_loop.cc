@@ -14,6 +14,7 @@
 #include "common/base/status_macros.h"
 #include "common/machine/free_memory.h"
 #include "common/scheme/registry.h"
+#include "worker/loop/create_replica.h"
 #include "worker/loop/gradient_encoder.h"
 #include "worker/loop/not_finite.h"
 #include "worker/strategy/registry.h"
@@ -74,8 +75,8 @@ absl::Status TrainingLoop::Prepare() {
   const RunSpec& spec = *setup_.spec;
   const ParamLayout& layout = setup_.model->layout();
   const SampleShape& sample = setup_.dataset->train.shape;
-  RM_ASSIGN_OR_RETURN(replica_, HostReplica::Create(spec, layout, setup_.rank,
-                                                    setup_.initial_weights->Take(), step_times_));
+  RM_ASSIGN_OR_RETURN(replica_, CreateReplica(*setup_.kernels, spec, layout, setup_.rank,
+                                              setup_.initial_weights->Take(), step_times_));
   RM_ASSIGN_OR_RETURN(copies_, WeightCopies::Create(*setup_.kernels, layout.count()));
   RM_ASSIGN_OR_RETURN(
       upload_, BatchUpload::Create(*setup_.kernels,
@@ -83,7 +84,7 @@ absl::Status TrainingLoop::Prepare() {
   scoring_ = std::make_unique<Scoring>(setup_, upload_);
   RM_ASSIGN_OR_RETURN(
       outputs_, RunOutputs::Create(spec, {setup_.rank, shape_.shares, setup_.first_step}, layout,
-                                   replica_->weights().host()));
+                                   replica_->OnHost()));
   if (outputs_->wants_gradients()) {
     replica_->Observe([this, &layout](int64_t step, absl::Span<const BucketGradient> average) {
       for (const Bucket& bucket : layout.buckets())
@@ -95,7 +96,7 @@ absl::Status TrainingLoop::Prepare() {
                       setup_.create_strategy ? setup_.create_strategy(link) : CreateStrategy(link));
   RM_ASSIGN_OR_RETURN(
       delivery_, BucketDelivery::Create({&setup_, shape_, gradient_scale_, &slowdown_, &step_times_,
-                                         strategy_.get()}));
+                                         strategy_.get(), replica_.get()}));
   if (setup_.state != nullptr) {
     RM_RETURN_IF_ERROR(
         Annotate(Take(*setup_.state), absl::StrCat("worker/", setup_.rank, " state")));
@@ -219,10 +220,17 @@ absl::Status TrainingLoop::Train(RunReport* figures, WorkerReport* report) {
   setup_.progress->Enter("drain");
   if (meets_before_drain_)
     RM_RETURN_IF_ERROR(AwaitBarrier(kTrained, *setup_.conductor, *setup_.progress));
-  RM_RETURN_IF_ERROR(Annotate(strategy_->Drain(),
-                              absl::StrCat("worker/", setup_.rank, " drain step=", step_ - 1)));
+  RM_RETURN_IF_ERROR(
+      Annotate(Drain(), absl::StrCat("worker/", setup_.rank, " drain step=", step_ - 1)));
   figures->End();
   return absl::OkStatus();
+}
+
+// An update on a device, and what brings weights from it, may fail after the call that asked for
+// it.
+absl::Status TrainingLoop::Drain() {
+  RM_RETURN_IF_ERROR(strategy_->Drain());
+  return replica_->AwaitUpdates();
 }
 
 absl::Status TrainingLoop::SkipToNextStep(RunReport* figures) {
@@ -289,7 +297,7 @@ absl::Status TrainingLoop::MakeCheckpoints(int64_t granted_step, RunReport* figu
 absl::Status TrainingLoop::MakeCheckpoint(int64_t step, RunReport* figures, WorkerReport* report) {
   const Clock::time_point begin = Clock::now();
   setup_.progress->Enter("drain");
-  RM_RETURN_IF_ERROR(strategy_->Drain());
+  RM_RETURN_IF_ERROR(Drain());
   const std::string name = absl::StrCat("checkpoint ", step);
   RM_RETURN_IF_ERROR(AwaitBarrier(name, *setup_.conductor, *setup_.progress));
   if (scoring_->is_scored()) RM_RETURN_IF_ERROR(ScoreMarks(step, begin, *figures, report));
@@ -384,6 +392,7 @@ absl::Status TrainingLoop::Compute(const MicroBatch& micro_batch, const BatchVie
   {
     setup_.progress->Enter("upload");
     ScopedPhase phase(step_times_, Phase::kUpload);
+    RM_RETURN_IF_ERROR(replica_->ToKernels());
     RM_ASSIGN_OR_RETURN(weights, copies_->ForKernels(replica_->weights()));
   }
   {

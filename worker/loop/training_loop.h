@@ -16,7 +16,7 @@
 #include "worker/loop/batch_feed.h"
 #include "worker/loop/batch_upload.h"
 #include "worker/loop/bucket_delivery.h"
-#include "worker/loop/host_replica.h"
+#include "worker/loop/loop_replica.h"
 #include "worker/loop/micro_batch.h"
 #include "worker/loop/run_outputs.h"
 #include "worker/loop/run_report.h"
@@ -64,6 +64,8 @@ class TrainingLoop {
   absl::Status Take(const State& state);
   WorkerLink Link();
   absl::Status Train(RunReport* figures, WorkerReport* report);
+  // The strategy's, with all updates in the weights.
+  absl::Status Drain();
   // Raises step_ to the step that the strategy says is next; nobody computes the lots in between.
   absl::Status SkipToNextStep(RunReport* figures);
   // The lot of step_; nullopt: no work is left.
@@ -121,7 +123,6 @@ class TrainingLoop {
   PhaseTimes step_times_{recorder()};  // since the last step ended; the strategy adds to it too
   double loss_ = 0;                    // of the step so far, summed over micro-batches
   Clock::time_point computed_;         // when the step had its gradients
-  std::unique_ptr<HostReplica> replica_;
   std::unique_ptr<WeightCopies> copies_;
   BatchUpload upload_;
   std::unique_ptr<Scoring> scoring_;
@@ -130,6 +131,8 @@ class TrainingLoop {
   std::unique_ptr<BatchFeed> feed_;
   // Gradients outlive the strategy, whose thread uses them.
   std::unique_ptr<BucketDelivery> delivery_;
+  // Ends before them, behind what it reads of them, and after the strategy.
+  std::unique_ptr<LoopReplica> replica_;
   std::unique_ptr<SyncStrategy> strategy_;
 };
 

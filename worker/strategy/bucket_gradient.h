@@ -16,7 +16,7 @@ enum class GradientForm {
   kHost,     // floats on the host
   kEncoded,  // encodings on the host, made where the gradient was computed, with the codec and
              // error feedback of the spec
-  kDevice,   // floats in the memory of the GPU that computed them
+  kDevice,   // floats in the memory of the GPU that computed them, until the next step's backward
 };
 
 // The forms that a strategy may ask for, besides kHost.
@@ -48,7 +48,7 @@ class BucketGradient {
                                 absl::Span<float> sum) {
     return {GradientForm::kEncoded, sum, slices, nullptr};
   }
-  static BucketGradient OnDevice(const float* values, absl::Span<float> sum) {
+  static BucketGradient OnDevice(float* values, absl::Span<float> sum) {
     return {GradientForm::kDevice, sum, {}, values};
   }
 
@@ -67,8 +67,9 @@ class BucketGradient {
     return encoded_[slice];
   }
 
-  // [bucket.count] floats on the GPU, complete. REQUIRES: form kDevice.
-  const float* device() const {
+  // [bucket.count] floats on the GPU, complete, which the strategy may change, as it does where it
+  // sums them there. REQUIRES: form kDevice.
+  float* device() const {
     RM_CHECK(form_ == GradientForm::kDevice);
     return device_;
   }
@@ -79,13 +80,13 @@ class BucketGradient {
 
  private:
   BucketGradient(GradientForm form, absl::Span<float> sum,
-                 absl::Span<const absl::Span<std::byte>> encoded, const float* device)
+                 absl::Span<const absl::Span<std::byte>> encoded, float* device)
       : form_(form), sum_(sum), encoded_(encoded), device_(device) {}
 
   GradientForm form_ = GradientForm::kHost;
   absl::Span<float> sum_;
   absl::Span<const absl::Span<std::byte>> encoded_;  // by slice
-  const float* device_ = nullptr;
+  float* device_ = nullptr;
 };
 
 }  // namespace ringmaster

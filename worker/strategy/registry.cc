@@ -28,8 +28,8 @@ absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateSolo(const WorkerLink& link)
 }
 
 absl::StatusOr<std::unique_ptr<SyncStrategy>> CreateByRule(const WorkerLink& link) {
-  RM_ASSIGN_OR_RETURN(auto rule, CreateWeightRule({link.spec, link.layout, link.rank,
-                                                   link.replica->weights().host()}));
+  RM_ASSIGN_OR_RETURN(
+      auto rule, CreateWeightRule({link.spec, link.layout, link.rank, link.replica->OnHost()}));
   return CreateWeightStrategy(link, std::move(rule));
 }
 

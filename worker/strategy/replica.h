@@ -41,8 +41,17 @@ class Replica {
  public:
   virtual ~Replica() = default;
 
-  // The weights as they are; valid until they change.
+  // The weights as they are, where they are; valid until they change.
   virtual WeightsView weights() const = 0;
+
+  // [count], the weights on the host; valid until they change. From a device they are copied first,
+  // if they have changed since the last time; what fails then AwaitUpdates says. Another thread may
+  // call it, Edit and Replace where the step thread has called it since the last update.
+  virtual absl::Span<const float> OnHost() const = 0;
+
+  // Waits until all updates made so far are in the weights, as part of the phase "update", and
+  // returns what has failed until then. A host's are there when they return. The step thread's.
+  virtual absl::Status AwaitUpdates() { return absl::OkStatus(); }
 
   // Puts `*weights`, on the host and of the same size, in the weights' place, whole. Afterwards
   // `*weights` has the same size and may hold anything.
@@ -54,8 +63,9 @@ class Replica {
 
   // Updates the weights by the gradient of `step` averaged over all workers, by bucket, all of
   // them, or of each that part which this worker updates (SchemeTraits::updated); clipped by the
-  // norm over all buckets where the rule clips. Counts as the phase "update". The weights of a host
-  // take gradients of form kHost only. An error leaves the weights useless.
+  // norm over all buckets where the rule clips. Counts as the phase "update". Takes gradients
+  // of form kHost, which stay as they are until the next step's come, and where the weights lie on
+  // a device those of form kDevice. An error leaves the weights useless.
   virtual absl::Status Apply(int64_t step, absl::Span<const BucketGradient> average) = 0;
   // The same by a gradient of this worker's own batches in its step `step`, before which all
   // workers together have seen `samples_seen` samples: workers that claim their work make unlike

@@ -37,15 +37,24 @@ ReplicaMarks::ReplicaMarks(const WorkerLink& link, MarkSource source)
 void ReplicaMarks::StepEnded(int64_t step, bool equal) {
   while (next_ < marks_.size() && marks_[next_].update <= step) ++next_;
   if (next_ == marks_.size() || marks_[next_].update != step + 1) return;
+  // The model is there when its update is. What fails the loop hears of before it goes on.
+  link_.replica->AwaitUpdates().IgnoreError();
   // After the last mark the weights lie still.
   if (static_cast<int32_t>(next_) < kept_.copies.marks()) {
     const Range share = ShareOf(link_.rank);
-    const WeightsView model = source_.model ? source_.model() : link_.replica->weights();
     kept_.copies.Copy(static_cast<int32_t>(next_), 0,
-                      model.host().subspan(share.begin, share.count));
+                      ModelOnHost().subspan(share.begin, share.count));
   }
   equal_[next_] = equal;
   kept_.passed[next_++] = Clock::now();
+}
+
+absl::Span<const float> ReplicaMarks::ModelOnHost() const {
+  if (source_.model) {
+    const WeightsView model = source_.model();
+    if (model.values.place != Place::kDevice) return model.host();
+  }
+  return link_.replica->OnHost();
 }
 
 absl::StatusOr<MarkedModel> ReplicaMarks::Recall(int32_t mark) {

@@ -19,8 +19,8 @@ namespace ringmaster {
 
 // What the model at a mark is made of, where it is not the replica that all workers have alike.
 struct MarkSource {
-  // The model as every worker has it after a step and after the last drain, on the host; null: the
-  // replica's weights.
+  // The model as every worker has it after a step and after the last drain: on the host, or the
+  // replica's weights. Null: always these.
   std::function<WeightsView()> model;
   // Not null: the model is the average of all workers' replicas, made by this, which outlives the
   // marks.
@@ -35,10 +35,10 @@ class ReplicaMarks {
  public:
   explicit ReplicaMarks(const WorkerLink& link, MarkSource source = {});
 
-  // `step` has ended, and its update is in the replica's weights, which lie on the host. Copies the
-  // share if that was a mark. `equal`: the replicas of all workers are the same bits at this
-  // moment, so that no average is needed; all workers say the same. Waits for nobody and allocates
-  // nothing.
+  // `step` has ended, and its update is in the replica's weights. Copies the share if that was a
+  // mark. `equal`: the replicas of all workers are the same bits at this
+  // moment, so that no average is needed; all workers say the same. Waits for no other worker and
+  // allocates nothing.
   void StepEnded(int64_t step, bool equal = false);
 
   // SyncStrategy::Recall: gathers the shares of all workers, over the strategy's transport, on a
@@ -56,6 +56,8 @@ class ReplicaMarks {
       return {0, link_.layout->count()};
     return Part(link_.layout->count(), ranks_, rank);
   }
+  // [layout.count()], the model as it is now.
+  absl::Span<const float> ModelOnHost() const;
   // Brings the other workers' shares to their places in recalled_.
   absl::Status Gather(int32_t mark);
 

@@ -83,7 +83,7 @@ WeightExchange::WeightExchange(const WorkerLink& link, ScheduleOf schedule_of)
 }
 
 void WeightExchange::CopyWeights() {
-  const absl::Span<const float> weights = link_.replica->weights().host();
+  const absl::Span<const float> weights = link_.replica->OnHost();
   RM_CHECK(weights.size() == arena_.size());
   std::copy(weights.begin(), weights.end(), arena_.begin());
 }

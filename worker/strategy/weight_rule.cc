@@ -19,7 +19,7 @@ absl::Status WeightRule::Update(int64_t step, absl::Span<const BucketGradient> g
     for (const BucketGradient& sum : gradients) Divide(workers(), sum.host());
   }
   RM_RETURN_IF_ERROR(replica->Apply(step, gradients));
-  if (step + 1 == traits_.synchronous_steps) BeginAlone(replica->weights().host());
+  if (step + 1 == traits_.synchronous_steps) BeginAlone(replica->OnHost());
   return absl::OkStatus();
 }
 

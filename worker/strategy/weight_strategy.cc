@@ -80,7 +80,7 @@ class WeightStrategy : public SyncStrategy {
       equal_ = traits_.replicas == Replicas::kEqualAfterDrain;
     }
     if (traits_.replicas == Replicas::kOnAverage)
-      distance_ = ConsensusDistance(link_.replica->weights().host(), ModelWeights().host());
+      distance_ = ConsensusDistance(link_.replica->OnHost(), ModelWeights().host());
     return absl::OkStatus();
   }
 
@@ -116,7 +116,7 @@ class WeightStrategy : public SyncStrategy {
       exchange_.CopyWeights();
       return exchange_.StartArena(step);
     }
-    neighbours_->Begin(link_.replica->weights().host());
+    neighbours_->Begin(link_.replica->OnHost());
     for (const Bucket& bucket : link_.layout->buckets())
       exchange_.Start(step, bucket, neighbours_->DataOf(bucket));
   }

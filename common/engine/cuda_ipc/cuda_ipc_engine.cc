@@ -166,7 +166,7 @@ class CudaStream final : public IpcStream {
   absl::Status Select() { return StatusOf(cudaSetDevice(device_), "cudaSetDevice"); }
 
   absl::Status CopyIn(int slot, absl::Span<const float> piece) override {
-    // From the host or from the device: unified addressing tells.
+    // From the host or from the device, and below to either: unified addressing tells.
     return StatusOf(cudaMemcpyAsync(own_.Slot(slot), piece.data(), piece.size() * sizeof(float),
                                     cudaMemcpyDefault, stream_),
                     absl::StrCat("copying ", piece.size(), " floats to be summed"));
@@ -188,8 +188,8 @@ class CudaStream final : public IpcStream {
   }
   absl::Status CopyOut(int32_t rank, int slot, const Range& chunk, absl::Span<float> to) override {
     return StatusOf(cudaMemcpyAsync(to.data(), ranks_[rank].Slot(slot) + chunk.begin,
-                                    chunk.count * sizeof(float), cudaMemcpyDeviceToHost, stream_),
-                    absl::StrCat("copying ", chunk.count, " floats from the device"));
+                                    chunk.count * sizeof(float), cudaMemcpyDefault, stream_),
+                    absl::StrCat("copying ", chunk.count, " summed floats"));
   }
   absl::StatusOr<bool> Done() override {
     const cudaError_t code = cudaStreamQuery(stream_);

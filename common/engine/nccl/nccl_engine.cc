@@ -122,15 +122,23 @@ class NcclEngine : public Engine {
   absl::Status AllReduce(int32_t algorithm, const float* from, absl::Span<float> data) override {
     RM_RETURN_IF_ERROR(StatusOf(cudaSetDevice(device_), "cudaSetDevice"));
     const size_t bytes = data.size() * sizeof(float);
-    if (bytes > capacity_) RM_RETURN_IF_ERROR(Reserve(bytes));
-    RM_RETURN_IF_ERROR(StatusOf(cudaMemcpyAsync(memory_, from, bytes, cudaMemcpyDefault, stream_),
-                                "to the device"));
+    // What lies on the device is read and written there; what does not passes through `memory_`.
+    RM_ASSIGN_OR_RETURN(const bool reads_device, IsOnDevice(from));
+    RM_ASSIGN_OR_RETURN(const bool writes_device, IsOnDevice(data.data()));
+    if (bytes > capacity_ && !(reads_device && writes_device)) RM_RETURN_IF_ERROR(Reserve(bytes));
+    if (!reads_device) {
+      RM_RETURN_IF_ERROR(StatusOf(
+          cudaMemcpyAsync(memory_, from, bytes, cudaMemcpyHostToDevice, stream_), "to the device"));
+    }
     RM_RETURN_IF_ERROR(nccl_.StatusOf(
-        nccl_.all_reduce(memory_, memory_, data.size(), ncclFloat, ncclSum, communicator_, stream_),
+        nccl_.all_reduce(reads_device ? from : memory_, writes_device ? data.data() : memory_,
+                         data.size(), ncclFloat, ncclSum, communicator_, stream_),
         "ncclAllReduce"));
-    RM_RETURN_IF_ERROR(
-        StatusOf(cudaMemcpyAsync(data.data(), memory_, bytes, cudaMemcpyDeviceToHost, stream_),
-                 "from the device"));
+    if (!writes_device) {
+      RM_RETURN_IF_ERROR(
+          StatusOf(cudaMemcpyAsync(data.data(), memory_, bytes, cudaMemcpyDeviceToHost, stream_),
+                   "from the device"));
+    }
     // Not cudaStreamSynchronize: a peer that is gone would keep it for ever.
     for (cudaError_t done = cudaStreamQuery(stream_); done != cudaSuccess;
          done = cudaStreamQuery(stream_)) {
@@ -179,6 +187,14 @@ class NcclEngine : public Engine {
         StatusOf(cudaGetDeviceProperties(&properties, device_), "cudaGetDeviceProperties"));
     const absl::string_view uuid(properties.uuid.bytes, sizeof(properties.uuid.bytes));
     return absl::StrCat("GPU-", absl::BytesToHexString(uuid), " (", properties.name, ")");
+  }
+
+  // Whether `memory` lies on a device, as opposed to the host's, pinned or not.
+  static absl::StatusOr<bool> IsOnDevice(const float* memory) {
+    cudaPointerAttributes attributes;
+    RM_RETURN_IF_ERROR(
+        StatusOf(cudaPointerGetAttributes(&attributes, memory), "cudaPointerGetAttributes"));
+    return attributes.type == cudaMemoryTypeDevice;
   }
 
   absl::Status Reserve(size_t bytes) {

@@ -85,6 +85,7 @@ class Bench {
   }
 
   absl::Status Elementwise(int64_t count, float* a, float* b);
+  absl::Status Updates(int64_t count, float* weights, float* zeros);
   absl::Status Rows(int64_t count, float* a, float* b, float* c);
   absl::Status Labelled(int64_t count, float* a, float* b, float* c);
   absl::Status Images(int64_t count, float* a, float* b);
@@ -131,6 +132,30 @@ absl::Status Bench::Elementwise(int64_t count, float* a, float* b) {
     return kernels_.Run(ReluBackwardCall{a, b, count});
   }));
   return Memory("dropout", 8 * count, [&] { return kernels_.Run(DropoutCall{b, count, 0.1f, 1}); });
+}
+
+// By gradients of zeros: others would drive the weights on from call to call, to infinity.
+absl::Status Bench::Updates(int64_t count, float* weights, float* zeros) {
+  RM_ASSIGN_OR_RETURN(const Buffer state, kernels_.Allocate(count * kFloatBytes));
+  RM_RETURN_IF_ERROR(kernels_.Run(FillZeroCall{zeros, count}));
+  RM_RETURN_IF_ERROR(kernels_.Run(FillZeroCall{state.floats(), count}));
+  ElementUpdate update;
+  update.rate = 0.01f;
+  RM_RETURN_IF_ERROR(Memory("update, sgd", 12 * count, [&] {
+    return kernels_.Run(UpdateCall{update, count, zeros, weights});
+  }));
+  update.kind = UpdateKind::kMomentum;
+  update.momentum = 0.9f;
+  RM_RETURN_IF_ERROR(Memory("update, momentum", 20 * count, [&] {
+    return kernels_.Run(UpdateCall{update, count, zeros, weights, state.floats()});
+  }));
+  update.kind = UpdateKind::kAdam;
+  update.adam = {0.9f, 0.1f, 0.999f, 0.001f, 1, 1e-8f, 0.01f};
+  const int64_t half = count / 2;
+  return Memory("update, adam", 28 * half, [&] {
+    return kernels_.Run(
+        UpdateCall{update, half, zeros, weights, state.floats(), state.floats() + half});
+  });
 }
 
 absl::Status Bench::Rows(int64_t count, float* a, float* b, float* c) {
@@ -231,7 +256,8 @@ absl::Status Bench::MemoryBound() {
   RM_RETURN_IF_ERROR(Elementwise(count, a.floats(), b.floats()));
   RM_RETURN_IF_ERROR(Rows(count, a.floats(), b.floats(), c.floats()));
   RM_RETURN_IF_ERROR(Labelled(count, a.floats(), b.floats(), c.floats()));
-  return Images(count, a.floats(), b.floats());
+  RM_RETURN_IF_ERROR(Images(count, a.floats(), b.floats()));
+  return Updates(count, a.floats(), b.floats());
 }
 
 // Of labels, and of tokens: texts of one symbol would have one row of the table take all gradients.

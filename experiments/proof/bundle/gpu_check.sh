@@ -314,14 +314,14 @@ check_codecs() {
     return
   }
   local encodings=$tests
-  run "$HERE/ringmaster" compare --arms ps-fp16,ps-onebit,ring-fp16,ring-topk --workers 2 \
-    --steps 50 --evaluate-every 0 --kernels "$kernels" --data synthetic --out "$out/runs" \
-    --json || {
+  run "$HERE/ringmaster" compare --workers 2 --steps 50 --evaluate-every 0 --arms \
+    ps-fp16,ps-onebit,ring-fp16,ring-topk,ring+bf16,ring+int8,ps-sharded+int4 \
+    --kernels "$kernels" --data synthetic --out "$out/runs" --json || {
     failed "$(last_words)"
     return
   }
-  passed "$encodings tests of fp16, onebit and topk against the codecs, to the last \
-bit; 4 arms train with them"
+  passed "$encodings tests of encodings against the codecs, to the last bit; \
+7 arms train with them"
 }
 
 check_speed() {
@@ -365,7 +365,7 @@ find_pytorch() {
 }
 
 # Prints the milliseconds of a whole training step of the MLP of `bench kernels` with the library
-# "$1": copies and the update, which is made on the host, included.
+# "$1": copies and the update included.
 whole_step() {
   local layers=8 width=4096 height=64 batch=4096 check=pytorch_whole_$1
   [[ $kernels == cublas ]] || layers=4 width=512 height=16 batch=256
@@ -398,7 +398,7 @@ check_pytorch() {
     }
     ours+=(--ours "$out/pytorch_$library.txt")
     whole=$(whole_step "$library") || whole=none
-    wholes+="; a whole step of the MLP with $library, updated on the host: $whole ms"
+    wholes+="; a whole step of the MLP with $library: $whole ms"
   done
   run "$python" -B "$HERE/bench/step_pytorch_gpu.py" "${ours[@]}" --device "$device" \
     --json "$out/pytorch.json" || status=$?

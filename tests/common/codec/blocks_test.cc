@@ -8,10 +8,13 @@
 #include <vector>
 
 #include "common/base/random.h"
+#include "common/codec/blocks/bf16_blocks.h"
 #include "common/codec/blocks/fp16_blocks.h"
+#include "common/codec/blocks/level_blocks.h"
 #include "common/codec/blocks/onebit_blocks.h"
 #include "common/codec/blocks/topk_blocks.h"
 #include "common/codec/codec.h"
+#include "common/codec/loops/level_loops.h"
 #include "common/codec/loops/loops.h"
 #include "gtest/gtest.h"
 #include "proto/run_spec.pb.h"
@@ -22,10 +25,22 @@ namespace {
 
 using Floats = std::vector<float>;
 
-std::unique_ptr<Codec> Create(const std::string& name, double density = 1) {
+struct Case {
+  std::string codec;
+  double density = 1;  // topk's
+  int32_t block = 0;   // of codecs whose elements share units; 0: the default
+};
+void PrintTo(const Case& c, std::ostream* out) {
+  *out << c.codec << " " << c.density << " " << c.block;
+}
+
+constexpr int32_t kDefaultBlock = 256;
+
+std::unique_ptr<Codec> Create(const Case& of) {
   CodecSpec spec;
-  spec.set_name(name);
-  if (name == "topk") spec.set_density(density);
+  spec.set_name(of.codec);
+  if (of.block > 0) spec.set_block(of.block);
+  if (of.codec == "topk") spec.set_density(of.density);
   SetCodecDefaults(&spec);
   return *CreateCodec(spec);
 }
@@ -47,17 +62,30 @@ Encoded ByCodec(const Codec& codec, const Floats& in, Floats residual) {
   return out;
 }
 
-Encoded ByBlocks(const std::string& name, const Codec& codec, const Floats& in, Floats residual,
+Encoded ByBlocks(const Case& of, const Codec& codec, const Floats& in, Floats residual,
                  uint64_t seed) {
   Encoded out{std::vector<std::byte>(codec.MaxEncodedBytes(in.size()) + 8, std::byte{0xAB}),
               std::move(residual)};
   float* const left = out.residual.empty() ? nullptr : out.residual.data();
   const int64_t count = in.size();
+  const std::string& name = of.codec;
   HostLauncher launcher(seed);
   if (name == "fp16") {
     uint32_t not_finite = 77;
     EncodeFp16(launcher, {in.data(), left, count, reinterpret_cast<uint16_t*>(out.bytes.data()),
                           &not_finite});
+  } else if (name == "bf16") {
+    uint32_t not_finite = 77;
+    EncodeBf16(launcher, {in.data(), left, count, reinterpret_cast<uint16_t*>(out.bytes.data()),
+                          &not_finite});
+  } else if (name == "int8" || name == "int4") {
+    const bool bytes = name == "int8";
+    uint32_t not_finite = 77;
+    const int64_t block = of.block > 0 ? of.block : kDefaultBlock;
+    std::vector<float> inverses(LevelBlocks(count, block), NAN);
+    EncodeLevels(launcher,
+                 {in.data(), left, count, block, bytes ? 127 : 7, bytes ? 8 : 4,
+                  reinterpret_cast<uint8_t*>(out.bytes.data()), &not_finite, inverses.data()});
   } else if (name == "onebit") {
     std::vector<double> lanes(OnebitSumBlocks(count) * kSumLanes, NAN);
     EncodeOnebit(launcher, {in.data(), left, count, reinterpret_cast<uint8_t*>(out.bytes.data()),
@@ -105,18 +133,16 @@ Floats Strange(size_t count, uint64_t seed) {
   return values;
 }
 
-struct Case {
-  std::string codec;
-  double density = 1;
-};
-void PrintTo(const Case& c, std::ostream* out) { *out << c.codec << " " << c.density; }
-
 class Blocks : public testing::TestWithParam<Case> {};
 // Every codec that devices encode, with several densities where it has one.
 std::vector<Case> Cases() {
   std::vector<Case> cases;
   for (const CodecInfo& info : Codecs()) {
     if (!info.traits.device_kind) continue;
+    if (HasLevels(*info.traits.device_kind)) {
+      for (const int32_t block : {0, 1, 7, 1000}) cases.push_back({info.name, 1, block});
+      continue;
+    }
     if (FindOption(info, "density") == nullptr) {
       cases.push_back({info.name});
       continue;
@@ -128,7 +154,7 @@ std::vector<Case> Cases() {
 INSTANTIATE_TEST_SUITE_P(All, Blocks, testing::ValuesIn(Cases()));
 
 TEST_P(Blocks, GiveTheCodecsBytesAndResidualToTheLastBit) {
-  const auto codec = Create(GetParam().codec, GetParam().density);
+  const auto codec = Create(GetParam());
   uint64_t seed = 1;
   for (const size_t count :
        {1, 2, 7, 8, 31, 32, 33, 255, 256, 4095, 4096, 4097, 5000, 32768, 32769, 100003, 1 << 20}) {
@@ -136,10 +162,10 @@ TEST_P(Blocks, GiveTheCodecsBytesAndResidualToTheLastBit) {
       ++seed;
       const Floats in = make(count, seed), before = make(count, seed + 1000);
       const Encoded plain = ByCodec(*codec, in, {}),
-                    plain_blocks = ByBlocks(GetParam().codec, *codec, in, {}, seed);
+                    plain_blocks = ByBlocks(GetParam(), *codec, in, {}, seed);
       ASSERT_TRUE(plain.bytes == plain_blocks.bytes) << count << " floats, seed " << seed;
       const Encoded corrected = ByCodec(*codec, in, before);
-      const Encoded blocks = ByBlocks(GetParam().codec, *codec, in, before, seed);
+      const Encoded blocks = ByBlocks(GetParam(), *codec, in, before, seed);
       ASSERT_TRUE(corrected.bytes == blocks.bytes) << count << " floats, seed " << seed;
       ASSERT_TRUE(SameBits(corrected.residual, blocks.residual))
           << count << " floats, seed " << seed;
@@ -149,13 +175,13 @@ TEST_P(Blocks, GiveTheCodecsBytesAndResidualToTheLastBit) {
 
 // All of a step's rounds: what one leaves is what the next one finds.
 TEST_P(Blocks, StayWithTheCodecOverManySteps) {
-  const auto codec = Create(GetParam().codec, GetParam().density);
+  const auto codec = Create(GetParam());
   constexpr size_t kCount = 9001;
   Floats by_codec(kCount, 0.0f), by_blocks(kCount, 0.0f);
   for (uint64_t step = 0; step < 30; ++step) {
     const Floats in = Gradient(kCount, step + 5);
     const Encoded a = ByCodec(*codec, in, by_codec),
-                  b = ByBlocks(GetParam().codec, *codec, in, by_blocks, step);
+                  b = ByBlocks(GetParam(), *codec, in, by_blocks, step);
     ASSERT_TRUE(a.bytes == b.bytes) << "step " << step;
     by_codec = a.residual;
     by_blocks = b.residual;
@@ -164,13 +190,13 @@ TEST_P(Blocks, StayWithTheCodecOverManySteps) {
 }
 
 TEST_P(Blocks, WhatIsNotFiniteIsPassedOnAndForgotten) {
-  const auto codec = Create(GetParam().codec, GetParam().density);
+  const auto codec = Create(GetParam());
   for (const float value : {INFINITY, -INFINITY, NAN}) {
     for (const size_t at : {size_t{0}, size_t{4999}, size_t{9000}}) {
       Floats in = Gradient(9001, 3);
       in[at] = value;
       const Encoded a = ByCodec(*codec, in, Gradient(9001, 4));
-      const Encoded b = ByBlocks(GetParam().codec, *codec, in, Gradient(9001, 4), at);
+      const Encoded b = ByBlocks(GetParam(), *codec, in, Gradient(9001, 4), at);
       EXPECT_TRUE(a.bytes == b.bytes) << value << " at " << at;
       EXPECT_TRUE(SameBits(b.residual, Floats(9001, 0.0f))) << value << " at " << at;
       Floats out(in.size());
@@ -188,8 +214,9 @@ TEST(Onebit, BlocksAreAddedInTheirOrderByAllOfThem) {
   in[kSumLanes] = 1.0f;
   in[kSumBlock] = 0x1p-29f;
   in[2 * kSumBlock] = 0x1p-29f;
-  const auto codec = Create("onebit");
-  for (const Encoded& encoded : {ByCodec(*codec, in, {}), ByBlocks("onebit", *codec, in, {}, 1)}) {
+  const auto codec = Create({"onebit"});
+  for (const Encoded& encoded :
+       {ByCodec(*codec, in, {}), ByBlocks({"onebit"}, *codec, in, {}, 1)}) {
     float scale;
     std::memcpy(&scale, encoded.bytes.data(), sizeof(scale));
     EXPECT_EQ(scale, 1024.0f);
@@ -220,6 +247,23 @@ TEST(HalfOf, RoundsAsTheProcessorDoes) {
   }
   EXPECT_EQ(wrong, 0u);
   EXPECT_EQ(wrong_back, 0u);
+}
+
+TEST(BfloatOf, RoundsAsTheLoopsDo) {
+  std::vector<float> values;
+  for (uint32_t upper = 0; upper < 1 << 16; ++upper) {
+    for (const uint32_t lower : {0x0000u, 0x0001u, 0x7FFFu, 0x8000u, 0x8001u, 0xFFFFu})
+      values.push_back(FloatOfBits(upper << 16 | lower));
+  }
+  std::vector<std::byte> bfloats(2 * values.size());
+  Avx2LevelLoops().encode_bfloats(values.data(), values.size(), bfloats.data());
+  size_t wrong = 0;
+  for (size_t i = 0; i < values.size(); ++i) {
+    uint16_t bfloat;
+    std::memcpy(&bfloat, &bfloats[2 * i], 2);
+    wrong += BfloatOf(values[i]) != bfloat;
+  }
+  EXPECT_EQ(wrong, 0u);
 }
 
 }  // namespace

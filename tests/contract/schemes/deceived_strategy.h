@@ -40,6 +40,8 @@ class ForwardingReplica : public Replica {
   explicit ForwardingReplica(const WorkerLink& link) : link_(link), real_(*link.replica) {}
 
   WeightsView weights() const override { return real_.weights(); }
+  absl::Span<const float> OnHost() const override { return real_.OnHost(); }
+  absl::Status AwaitUpdates() override { return real_.AwaitUpdates(); }
   void Replace(std::vector<float>* weights) override { real_.Replace(weights); }
   absl::Span<float> Edit() override { return real_.Edit(); }
   absl::Status Apply(int64_t step, absl::Span<const BucketGradient> average) override {

@@ -194,7 +194,7 @@ class OuterMomentumOfOtherSign : public ForwardingReplica {
   static constexpr int kAverages = 3;
 
   Floats OwnWeights() const {
-    const absl::Span<const float> weights = real_.weights().host();
+    const absl::Span<const float> weights = real_.OnHost();
     return {weights.begin(), weights.end()};
   }
 

@@ -14,12 +14,20 @@ using Words = DeviceArray<double>;  // of 8 bytes: what encodings are aligned to
 
 namespace {
 
-constexpr EncodeKind kKinds[] = {EncodeKind::kFp16, EncodeKind::kOnebit, EncodeKind::kTopk};
+constexpr EncodeKind kKinds[] = {EncodeKind::kFp16, EncodeKind::kBf16,   EncodeKind::kInt8,
+                                 EncodeKind::kInt4, EncodeKind::kOnebit, EncodeKind::kTopk};
+// Of the kinds with levels: an odd number, so that their whole numbers share bytes across blocks.
+constexpr int64_t kBlock = 37;
 
 int64_t EncodedBytes(const EncodeCall& call) {
   switch (call.kind) {
     case EncodeKind::kFp16:
+    case EncodeKind::kBf16:
       return 2 * call.count;
+    case EncodeKind::kInt8:
+      return 4 * ((call.count + kBlock - 1) / kBlock) + call.count;
+    case EncodeKind::kInt4:
+      return 4 * ((call.count + kBlock - 1) / kBlock) + (call.count + 1) / 2;
     case EncodeKind::kOnebit:
       return 4 + (call.count + 7) / 8;
     case EncodeKind::kTopk:
@@ -42,6 +50,7 @@ TEST_P(KernelOpTest, EncodeGivesTheCodecsBytesAndResidualToTheLastBit) {
         call.kind = kind;
         call.count = count;
         call.kept = kind == EncodeKind::kTopk ? (count + 9) / 10 : 0;
+        call.block = kBlock;
         std::vector<float> gradient = RandomFloats(count), residual = RandomFloats(count);
         if (has_ties) {
           for (float& value : gradient) value = std::round(value * 3) / 4;
@@ -91,7 +100,8 @@ TEST_P(KernelOpTest, EncodeForgetsTheResidualOfWhatIsNotFinite) {
     EncodeCall call;
     call.kind = kind;
     call.count = kCount;
-    call.kept = 50;
+    call.kept = kind == EncodeKind::kTopk ? 50 : 0;
+    call.block = kBlock;
     Words out = Words::Poisoned(kernels(), WordsOf(EncodedBytes(call)));
     Words scratch =
         Words::Poisoned(kernels(), WordsOf(kernels().encode_scratch_bytes(kind, kCount)));
@@ -112,6 +122,8 @@ TEST_P(KernelOpTest, EncodeRefusesWhatItCannotKeep) {
   call.kind = EncodeKind::kTopk;
   EXPECT_TRUE(absl::IsInvalidArgument(kernels().Run(call)));
   call.kept = 11;
+  EXPECT_TRUE(absl::IsInvalidArgument(kernels().Run(call)));
+  call.kind = EncodeKind::kInt4;
   EXPECT_TRUE(absl::IsInvalidArgument(kernels().Run(call)));
 }
 

@@ -71,7 +71,9 @@ TEST_P(KernelOpTest, EveryOperationIsRefusedWhenItsSizesMakeNoSense) {
       EmbeddingGradientCall{2, -1, 4, 4, tokens.data(), data, data, data, false},
       AttentionCall{{1, 0, 1, 1}, data, data, data},
       AttentionBackwardCall{{1, 2, 0, 4}, data, data, data, data, data},
-      EncodeCall{EncodeKind::kTopk, 4, 5, data, data, reinterpret_cast<std::byte*>(data), nullptr},
+      EncodeCall{EncodeKind::kTopk, 4, 5, 0, data, data, reinterpret_cast<std::byte*>(data),
+                 nullptr},
+      UpdateCall{{UpdateKind::kMomentum}, 4, data, data, nullptr, nullptr},
       FillZeroCall{data, -1},
       CopyFloatsCall{data, data, -1},
   };

@@ -43,6 +43,7 @@ void Compute(const NormParamGradientCall& call);
 void Compute(const NormInputGradientCall& call);
 void Compute(const EmbeddingCall& call);
 void Compute(const EmbeddingGradientCall& call);
+void Compute(const UpdateCall& call);
 
 // Short contexts by the loops, all others by Gemm, whose errors they pass on.
 absl::Status Compute(const AttentionCall& call, const Loops& loops);

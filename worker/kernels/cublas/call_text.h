@@ -127,6 +127,9 @@ inline std::string TextOf(const EncodeCall& call) {
   return absl::StrCat("encode kind=", static_cast<int>(call.kind), " count=", call.count,
                       " kept=", call.kept);
 }
+inline std::string TextOf(const UpdateCall& call) {
+  return absl::StrCat("update kind=", static_cast<int>(call.update.kind), " count=", call.count);
+}
 inline std::string TextOf(const FillZeroCall& call) { return CountText("fill_zero", call.count); }
 inline std::string TextOf(const CopyFloatsCall& call) {
   return CountText("copy_floats", call.count);

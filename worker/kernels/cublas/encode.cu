@@ -1,9 +1,10 @@
-// The encodings of gradients (common/codec/blocks): fp16, onebit and topk, with error feedback's
-// residual on the device.
+// The encodings of gradients (common/codec/blocks), with error feedback's residual on the device.
 
 #include <cstring>
 
+#include "common/codec/blocks/bf16_blocks.h"
 #include "common/codec/blocks/fp16_blocks.h"
+#include "common/codec/blocks/level_blocks.h"
 #include "common/codec/blocks/onebit_blocks.h"
 #include "common/codec/blocks/topk_blocks.h"
 #include "worker/kernels/cublas/launchers.h"
@@ -60,12 +61,28 @@ TopkCounts* TilesIn(std::byte* scratch) {
 }
 static_assert(sizeof(TopkSearch) % alignof(TopkCounts) == 0);
 
+LevelEncoding LevelsOf(const EncodeCall& call, int32_t levels, int bits) {
+  return {call.gradient,
+          call.residual,
+          call.count,
+          call.block,
+          levels,
+          bits,
+          reinterpret_cast<uint8_t*>(call.out),
+          reinterpret_cast<uint32_t*>(call.scratch),
+          reinterpret_cast<float*>(call.scratch + sizeof(uint32_t))};
+}
+
 }  // namespace
 
 int64_t EncodeScratchBytes(EncodeKind kind, int64_t count) {
   switch (kind) {
     case EncodeKind::kFp16:
+    case EncodeKind::kBf16:
       return sizeof(uint32_t);
+    case EncodeKind::kInt8:
+    case EncodeKind::kInt4:  // blocks of one element, at worst
+      return sizeof(uint32_t) + count * static_cast<int64_t>(sizeof(float));
     case EncodeKind::kOnebit:
       return OnebitSumBlocks(count) * kSumLanes * static_cast<int64_t>(sizeof(double));
     case EncodeKind::kTopk:
@@ -82,6 +99,17 @@ cudaError_t Launch(const EncodeCall& call, const DeviceQueue& queue) {
       EncodeFp16(launcher,
                  {call.gradient, call.residual, call.count, reinterpret_cast<uint16_t*>(call.out),
                   reinterpret_cast<uint32_t*>(call.scratch)});
+      break;
+    case EncodeKind::kBf16:
+      EncodeBf16(launcher,
+                 {call.gradient, call.residual, call.count, reinterpret_cast<uint16_t*>(call.out),
+                  reinterpret_cast<uint32_t*>(call.scratch)});
+      break;
+    case EncodeKind::kInt8:
+      EncodeLevels(launcher, LevelsOf(call, 127, 8));
+      break;
+    case EncodeKind::kInt4:
+      EncodeLevels(launcher, LevelsOf(call, 7, 4));
       break;
     case EncodeKind::kOnebit:
       EncodeOnebit(launcher,

@@ -60,6 +60,7 @@ cudaError_t Launch(const EmbeddingCall& call, const DeviceQueue& queue);
 cudaError_t Launch(const EmbeddingGradientCall& call, const DeviceQueue& queue);
 cudaError_t Launch(const EncodeCall& call, const DeviceQueue& queue);
 int64_t EncodeScratchBytes(EncodeKind kind, int64_t count);
+cudaError_t Launch(const UpdateCall& call, const DeviceQueue& queue);
 cudaError_t Launch(const FillZeroCall& call, const DeviceQueue& queue);
 cudaError_t Launch(const CopyFloatsCall& call, const DeviceQueue& queue);
 

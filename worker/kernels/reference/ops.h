@@ -33,6 +33,7 @@ void Compute(const EmbeddingCall& call);
 void Compute(const EmbeddingGradientCall& call);
 void Compute(const AttentionCall& call);
 void Compute(const AttentionBackwardCall& call);
+void Compute(const UpdateCall& call);
 
 using host::Compute;
 

@@ -46,7 +46,9 @@ class AllReduceStrategy : public SyncStrategy {
 
   absl::Status GradReady(int64_t step, const Bucket& bucket,
                          const BucketGradient& gradient) override {
-    averages_[step % 2][bucket.id] = BucketGradient::OnHost(gradient.sum());
+    // A sum is made on the device only of what stays there (EngineSum).
+    const bool on_device = gradient.form() == GradientForm::kDevice;
+    averages_[step % 2][bucket.id] = on_device ? gradient : BucketGradient::OnHost(gradient.sum());
     exchange_.Post({ExchangeTask::Kind::kBucket, step, bucket.id, gradient, link_.lot(step)});
     return exchange_.status();
   }

@@ -55,6 +55,13 @@ bool TakesFromDevice(const WorkerLink& link) {
          EngineGpusOf(link.spec->strategy().all_reduce().collective()) != EngineGpus::kNone;
 }
 
+// Where a gradient lies its sum takes its place.
+absl::Span<float> SumOf(const BucketGradient& gradient) {
+  return gradient.form() == GradientForm::kDevice
+             ? absl::MakeSpan(gradient.device(), gradient.sum().size())
+             : gradient.host();
+}
+
 class EngineSum : public GradientSum {
  public:
   EngineSum(const WorkerLink& link, std::unique_ptr<Engine> engine)
@@ -67,9 +74,8 @@ class EngineSum : public GradientSum {
   absl::Status Run(const ExchangeTask& task, PhaseTimes& times) override {
     if (task.kind != ExchangeTask::Kind::kBucket) return absl::OkStatus();
     ScopedPhase phase(times, Phase::kExchange, task.bucket);
-    const bool on_device = task.gradient.form() == GradientForm::kDevice;
-    const float* const from = on_device ? task.gradient.device() : task.gradient.host().data();
-    failed_ = engine_->AllReduce(0, from, task.gradient.sum());
+    const absl::Span<float> sum = SumOf(task.gradient);
+    failed_ = engine_->AllReduce(0, sum.data(), sum);
     if (link_.work != nullptr) link_.work->fetch_add(1, std::memory_order_relaxed);
     return Annotate(failed_, absl::StrCat(link_.spec->strategy().all_reduce().collective(),
                                           " step=", task.step, " bucket=", task.bucket));

@@ -23,7 +23,7 @@ class ElasticRule : public WeightRule {
   // Both go towards where the other was.
   void TakeSum(std::vector<float>* sum, Replica* replica) override {
     Divide(workers(), absl::MakeSpan(*sum));
-    const absl::Span<const float> weights = replica->weights().host();
+    const absl::Span<const float> weights = replica->OnHost();
     std::copy(weights.begin(), weights.end(), moved_.begin());
     MoveTowards(static_cast<float>(alpha_), center_, absl::MakeSpan(moved_));
     MoveTowards(static_cast<float>(traits().workers * alpha_), *sum, absl::MakeSpan(center_));

@@ -54,7 +54,7 @@ class ParameterServerStrategy : public SyncStrategy {
             link.exchange_recorder) {
     exchange_.TimeFrom(link.timed_from);
     if (plan_.keeps_own) {
-      const absl::Span<const float> weights = link.replica->weights().host();
+      const absl::Span<const float> weights = link.replica->OnHost();
       center_.assign(weights.begin(), weights.end());
     }
     if (!plan_.answered || plan_.keeps_own)
@@ -66,8 +66,7 @@ class ParameterServerStrategy : public SyncStrategy {
   GradientRequest Gradients() const override {
     GradientRequest request;
     request.steps = static_cast<int32_t>(plan_.steps_in_flight_max);
-    // Of steps made alone it is the worker who needs them.
-    if (!link_.offer.encoded || plan_.local_steps > 0) return request;
+    if (!link_.offer.encoded) return request;
     request.form = GradientForm::kEncoded;
     for (const Bucket& bucket : link_.layout->buckets()) {
       std::vector<Range>& parts = request.slices.emplace_back();
@@ -89,7 +88,7 @@ class ParameterServerStrategy : public SyncStrategy {
   absl::Status BeginStep(int64_t step) override {
     if (!std::exchange(has_begun_, false)) RM_RETURN_IF_ERROR(Begin(step));
     if (!base_.empty() && local_steps_ == 0) {
-      const absl::Span<const float> weights = link_.replica->weights().host();
+      const absl::Span<const float> weights = link_.replica->OnHost();
       std::copy(weights.begin(), weights.end(), base_.begin());
     }
     if (step_pulls_.size() == step_pulls_.capacity()) return absl::OkStatus();
@@ -134,7 +133,7 @@ class ParameterServerStrategy : public SyncStrategy {
     if (local_steps_ > 0) MeasureDistance();
     exchange_.Post({ExchangeTask::Kind::kDrain, last_step_, 0, {}, lot});
     RM_RETURN_IF_ERROR(Await(begin, /*is_gate=*/false));
-    if (plan_.keeps_own) away_ = ConsensusDistance(link_.replica->weights().host(), center_);
+    if (plan_.keeps_own) away_ = ConsensusDistance(link_.replica->OnHost(), center_);
     return absl::OkStatus();
   }
 
@@ -257,10 +256,12 @@ class ParameterServerStrategy : public SyncStrategy {
   // worker's own nothing: they are pushed themselves.
   void MeasureDistance() {
     local_steps_ = 0;
+    // From a device the step thread brings them: the exchange thread reads them after it.
+    const absl::Span<const float> weights = link_.replica->OnHost();
     if (plan_.keeps_own) return;
     ScopedPhase phase(*link_.step_times, Phase::kUpdate);
-    ScaledDifference(1.0f / static_cast<float>(link_.workers), link_.replica->weights().host(),
-                     base_, absl::MakeSpan(distance_));
+    ScaledDifference(1.0f / static_cast<float>(link_.workers), weights, base_,
+                     absl::MakeSpan(distance_));
   }
 
   // Takes the weights that servers have sent. A center is taken here, by whichever thread, while
@@ -366,8 +367,9 @@ class ParameterServerStrategy : public SyncStrategy {
   // they lie: they stand still until the servers have answered, and so have used them.
   absl::Span<float> Pushed() {
     if (!plan_.keeps_own) return absl::MakeSpan(distance_);
-    const TensorView weights = link_.replica->weights().values;
-    return {weights.data, static_cast<size_t>(weights.count())};
+    // Nobody writes through it: pushes have one type.
+    const absl::Span<const float> weights = link_.replica->OnHost();
+    return {const_cast<float*>(weights.data()), weights.size()};
   }
 
   // Starts the pushes of steps that were made alone, which come first among the actions: how far

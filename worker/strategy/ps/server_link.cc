@@ -26,7 +26,7 @@ ServerLink::ServerLink(const WorkerLink& link, ServerCodecs codecs)
     replies_.emplace_back(buckets + 1);
   }
   if (down_codec_ != nullptr) {
-    held_ = std::make_unique<HeldWeights>(*down_codec_, link_.replica->weights().host());
+    held_ = std::make_unique<HeldWeights>(*down_codec_, link_.replica->OnHost());
     for (const std::vector<Range>& parts : parts_) {
       auto& of_server = differences_.emplace_back();
       for (const Range& part : parts)

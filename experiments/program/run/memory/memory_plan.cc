@@ -157,7 +157,7 @@ class Planner {
     need->set_weights_bytes(need->weights_bytes() + weights);
     need->set_gradients_bytes(need->gradients_bytes() + gradients + facts_.scratch_bytes);
     const int64_t optimizer = OptimizerOf(Role::kWorker);
-    need->set_optimizer_bytes(need->optimizer_bytes() + optimizer);
+    if (!facts_.workers_have_gpus) need->set_optimizer_bytes(need->optimizer_bytes() + optimizer);
     need->set_codec_bytes(need->codec_bytes() + CodecOfWorker());
     need->set_activations_bytes(need->activations_bytes() + facts_.activation_bytes +
                                 (training.has_emulated_compute() ? 0 : BatchesBytes()));
@@ -279,6 +279,7 @@ absl::StatusOr<MemoryFacts> MemoryFactsOf(const RunSpec& spec) {
     facts.reducer_bytes = reducer->memory_bytes(spec.codec(), layout);
   RM_ASSIGN_OR_RETURN(facts.scratch_bytes, ScratchBytes(spec, layout));
   RM_ASSIGN_OR_RETURN(facts.optimizer_arrays, OptimizerArrays(spec.optimizer()));
+  facts.workers_have_gpus = RunsOnGpu(spec.training().kernels());
   RM_ASSIGN_OR_RETURN(facts.activation_bytes, ModelMemoryBytes(spec, shape));
   return facts;
 }

@@ -18,9 +18,10 @@ struct MemoryFacts {
   int64_t buckets = 0;
   int64_t train_samples = 0;
   int64_t test_samples = 0;
-  int64_t sample_bytes = 0;      // of one sample and its labels, as it lies in memory
-  int64_t batch_bytes = 0;       // of a training batch, ready for the kernels
-  int64_t optimizer_arrays = 0;  // that the update rule keeps, of all parameters each
+  int64_t sample_bytes = 0;        // of one sample and its labels, as it lies in memory
+  int64_t batch_bytes = 0;         // of a training batch, ready for the kernels
+  int64_t optimizer_arrays = 0;    // that the update rule keeps, of all parameters each
+  bool workers_have_gpus = false;  // which then hold the state of what workers update
   // Of each worker, where the codec is summed in rounds.
   int64_t reducer_bytes = 0;
   // Of each worker: what its collectives hold back while their data is on its way out.

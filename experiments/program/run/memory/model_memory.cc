@@ -67,16 +67,16 @@ class CountedKernels final : public KernelLibrary {
   int64_t asked_bytes_ = 0;
 };
 
-// Making a GPU's library would take time and memory of the GPU.
-bool RunsOnGpu(const std::string& kernels) {
+}  // namespace
+
+bool RunsOnGpu(absl::string_view kernels) {
   return kernels == "cublas" || kernels == "cublas_tf32" ||
          (kernels == "auto" && CudaDeviceCount().ok());
 }
 
-}  // namespace
-
 absl::StatusOr<int64_t> ModelMemoryBytes(const RunSpec& resolved, const SampleShape& shape) {
   const TrainingSpec& training = resolved.training();
+  // Making a GPU's library would take time and memory of the GPU.
   if (RunsOnGpu(training.kernels())) return 0;
   RM_ASSIGN_OR_RETURN(const auto real, CreateKernelLibrary(training.kernels(), /*device=*/0));
   CountedKernels kernels(*real);

@@ -4,11 +4,15 @@
 #include <cstdint>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "worker/data/samples.h"
 
 namespace ringmaster {
 
 class RunSpec;
+
+// Whether `kernels`, as a spec names them, work on a GPU of this machine.
+bool RunsOnGpu(absl::string_view kernels);
 
 // Bytes on the host of what one worker's model and its kernels work in beside weights and
 // gradients: what layers keep between forward and backward, and scratch. Of the resolved spec, for

@@ -107,6 +107,9 @@ TEST(PlanMemory, OptimizerStateIsWhereUpdatesAreMade) {
   EXPECT_EQ(NeedOf(SpecOf("ps", 4), "worker", facts).optimizer_bytes(), 0);
   EXPECT_EQ(NeedOf(SpecOf("ps", 4), "server", facts).optimizer_bytes(), 2 * kArena);
   EXPECT_EQ(NeedOf(SpecOf("geo", 4), "worker", facts).optimizer_bytes(), 2 * kArena);
+  facts.workers_have_gpus = true;
+  EXPECT_EQ(NeedOf(SpecOf("ring", 4), "worker", facts).optimizer_bytes(), 0);
+  EXPECT_EQ(NeedOf(SpecOf("ps", 4), "server", facts).optimizer_bytes(), 2 * kArena);
 }
 
 TEST(PlanMemory, WhatAWorkerHoldsOfEncodedWeightsLiesAtBothEndsAtServersOnceWhereAllHoldTheSame) {
