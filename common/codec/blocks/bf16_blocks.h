@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "common/codec/blocks/team.h"
+#include "common/codec/blocks/word_blocks.h"
 
 namespace ringmaster {
 
@@ -24,44 +25,15 @@ RM_DEVICE inline float FloatOfBfloat(uint16_t bfloat) {
   return FloatOfBits(uint32_t{bfloat} << 16);
 }
 
-// bf16 of [count] floats; see common/codec/bf16.h. Everything on the device.
-struct Bf16Encoding {
-  const float* in = nullptr;
-  float* residual = nullptr;  // of error feedback, or null
-  int64_t count = 0;
-  uint16_t* out = nullptr;         // [count]
-  uint32_t* not_finite = nullptr;  // scratch of one
+struct BfloatWord {
+  RM_DEVICE static uint16_t Of(float value) { return BfloatOf(value); }
+  RM_DEVICE static float Value(uint16_t word) { return FloatOfBfloat(word); }
 };
 
-struct EncodeBfloats {
-  struct Shared {};
-  Bf16Encoding call;
-
-  template <class Team>
-  RM_DEVICE void operator()(Team& team, Shared&) const {
-    team.Each([&](int thread) {
-      bool all_finite = true;
-      for (int64_t i = team.block() * kTeamThreads + thread; i < call.count;
-           i += team.blocks() * kTeamThreads) {
-        const float value = call.residual == nullptr ? call.in[i] : call.residual[i] + call.in[i];
-        const uint16_t bfloat = BfloatOf(value);
-        call.out[i] = bfloat;
-        if (call.residual == nullptr) continue;
-        all_finite = all_finite && (BitsOf(value) & kMagnitudeBits) < kInfinityBits;
-        call.residual[i] = value - FloatOfBfloat(bfloat);
-      }
-      if (!all_finite) *call.not_finite = 1;
-    });
-  }
-};
-
+// See common/codec/bf16.h.
 template <class Launcher>
-void EncodeBf16(Launcher& launcher, const Bf16Encoding& call) {
-  const int64_t blocks = TeamBlocks(call.count, 4 * kTeamThreads);
-  launcher.Zero(call.not_finite, sizeof(*call.not_finite));
-  launcher.Run(blocks, EncodeBfloats{call});
-  if (call.residual != nullptr)
-    launcher.Run(blocks, ForgetIfNotFinite{call.residual, call.count, call.not_finite});
+void EncodeBf16(Launcher& launcher, const WordEncoding& call) {
+  EncodeWords<BfloatWord>(launcher, call);
 }
 
 }  // namespace ringmaster

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "common/codec/blocks/team.h"
+#include "common/codec/blocks/word_blocks.h"
 
 namespace ringmaster {
 
@@ -41,44 +42,15 @@ RM_DEVICE inline float FloatOfHalf(uint16_t half) {
   return FloatOfBits(sign | BitsOf(static_cast<float>(static_cast<int32_t>(magnitude)) * 0x1p-24f));
 }
 
-// fp16 of [count] floats; see common/codec/fp16.h. Everything on the device.
-struct Fp16Encoding {
-  const float* in = nullptr;
-  float* residual = nullptr;  // of error feedback, or null
-  int64_t count = 0;
-  uint16_t* out = nullptr;         // [count]
-  uint32_t* not_finite = nullptr;  // scratch of one
+struct HalfWord {
+  RM_DEVICE static uint16_t Of(float value) { return HalfOf(value); }
+  RM_DEVICE static float Value(uint16_t word) { return FloatOfHalf(word); }
 };
 
-struct EncodeHalves {
-  struct Shared {};
-  Fp16Encoding call;
-
-  template <class Team>
-  RM_DEVICE void operator()(Team& team, Shared&) const {
-    team.Each([&](int thread) {
-      bool all_finite = true;
-      for (int64_t i = team.block() * kTeamThreads + thread; i < call.count;
-           i += team.blocks() * kTeamThreads) {
-        const float value = call.residual == nullptr ? call.in[i] : call.residual[i] + call.in[i];
-        const uint16_t half = HalfOf(value);
-        call.out[i] = half;
-        if (call.residual == nullptr) continue;
-        all_finite = all_finite && (BitsOf(value) & kMagnitudeBits) < kInfinityBits;
-        call.residual[i] = value - FloatOfHalf(half);
-      }
-      if (!all_finite) *call.not_finite = 1;
-    });
-  }
-};
-
+// See common/codec/fp16.h.
 template <class Launcher>
-void EncodeFp16(Launcher& launcher, const Fp16Encoding& call) {
-  const int64_t blocks = TeamBlocks(call.count, 4 * kTeamThreads);
-  launcher.Zero(call.not_finite, sizeof(*call.not_finite));
-  launcher.Run(blocks, EncodeHalves{call});
-  if (call.residual != nullptr)
-    launcher.Run(blocks, ForgetIfNotFinite{call.residual, call.count, call.not_finite});
+void EncodeFp16(Launcher& launcher, const WordEncoding& call) {
+  EncodeWords<HalfWord>(launcher, call);
 }
 
 }  // namespace ringmaster
