@@ -33,11 +33,11 @@ absl::StatusOr<std::unique_ptr<DeviceReplica>> DeviceReplica::Create(
 DeviceReplica::DeviceReplica(KernelLibrary& kernels, const ParamLayout& layout, UpdatePlan plan,
                              std::vector<UpdateShare::Slice> slices, int64_t global_batch,
                              PhaseTimes& times)
-    : kernels_(kernels),
+    : LoopReplica(global_batch),
+      kernels_(kernels),
       layout_(layout),
       plan_(std::move(plan)),
       slices_(std::move(slices)),
-      global_batch_(global_batch),
       times_(times) {}
 
 absl::Status DeviceReplica::Allocate() {
@@ -49,10 +49,10 @@ absl::Status DeviceReplica::Allocate() {
     RM_ASSIGN_OR_RETURN(state_[i], kernels_.Allocate(plan_.states() * kFloatBytes));
     RM_RETURN_IF_ERROR(kernels_.Run(FillZeroCall{state_[i].floats(), plan_.states()}));
   }
-  RM_ASSIGN_OR_RETURN(upload_, CreatePoints());
+  RM_ASSIGN_OR_RETURN(upload_, CreateCopyPoints(kernels_));
   RM_ASSIGN_OR_RETURN(updated_, kernels_.CreatePoint());
   for (size_t i = 0; i < slices_.size(); ++i) {
-    RM_ASSIGN_OR_RETURN(Points points, CreatePoints());
+    RM_ASSIGN_OR_RETURN(CopyPoints points, CreateCopyPoints(kernels_));
     gradient_uploads_.push_back(std::move(points));
   }
   return absl::OkStatus();
@@ -61,17 +61,10 @@ absl::Status DeviceReplica::Allocate() {
 // Errors have nobody left to hear them. What is not made when Create fails is null.
 DeviceReplica::~DeviceReplica() {
   if (upload_.end != nullptr) upload_.end->Await().IgnoreError();
-  for (const Points& points : gradient_uploads_) points.end->Await().IgnoreError();
+  for (const CopyPoints& points : gradient_uploads_) points.end->Await().IgnoreError();
 }
 
-absl::StatusOr<DeviceReplica::Points> DeviceReplica::CreatePoints() const {
-  Points points;
-  RM_ASSIGN_OR_RETURN(points.begin, kernels_.CreatePoint());
-  RM_ASSIGN_OR_RETURN(points.end, kernels_.CreatePoint());
-  return points;
-}
-
-absl::Status DeviceReplica::StartUpload(const Points& points, const float* from, float* to,
+absl::Status DeviceReplica::StartUpload(const CopyPoints& points, const float* from, float* to,
                                         int64_t count) const {
   SideCopy copy;
   copy.from = from;
@@ -154,13 +147,9 @@ absl::Status DeviceReplica::AwaitUpdates() {
   return failed_;
 }
 
-absl::Status DeviceReplica::Apply(int64_t step, absl::Span<const BucketGradient> average) {
-  return ApplyAfter(step * global_batch_, step, average);
-}
-
 absl::Status DeviceReplica::ApplyAfter(int64_t samples_seen, int64_t step,
                                        absl::Span<const BucketGradient> average) {
-  if (observer_) observer_(step, average);
+  Tell(step, average);
   ScopedPhase phase(times_, Phase::kUpdate);
   RM_RETURN_IF_ERROR(ToKernels());
   // All copies are started before the first update, behind which a copy that is started waits.

@@ -16,6 +16,7 @@
 #include "common/trace/trace.h"
 #include "common/update/update_plan.h"
 #include "worker/kernels/kernel_library.h"
+#include "worker/loop/copy_points.h"
 #include "worker/loop/loop_replica.h"
 #include "worker/loop/update_share.h"
 
@@ -39,7 +40,6 @@ class DeviceReplica final : public LoopReplica {
   // Waits for the copies under way.
   ~DeviceReplica() override;
 
-  void Observe(Observer observer) override { observer_ = std::move(observer); }
   // On the device, or where they were changed since on the host.
   WeightsView weights() const override;
   absl::Span<const float> OnHost() const override;
@@ -47,7 +47,6 @@ class DeviceReplica final : public LoopReplica {
   absl::Span<float> Edit() override;
   absl::Status ToKernels() override;
   absl::Status AwaitUpdates() override;
-  absl::Status Apply(int64_t step, absl::Span<const BucketGradient> average) override;
   absl::Status ApplyAfter(int64_t samples_seen, int64_t step,
                           absl::Span<const BucketGradient> gradient) override;
   // As HostReplica's, which takes them.
@@ -56,17 +55,12 @@ class DeviceReplica final : public LoopReplica {
   int64_t state_bytes() const override;
 
  private:
-  // What a copy sets behind the operations before it and behind itself.
-  struct Points {
-    std::unique_ptr<WorkPoint> begin, end;
-  };
-
   DeviceReplica(KernelLibrary& kernels, const ParamLayout& layout, UpdatePlan plan,
                 std::vector<UpdateShare::Slice> slices, int64_t global_batch, PhaseTimes& times);
 
   absl::Status Allocate();
-  absl::StatusOr<Points> CreatePoints() const;
-  absl::Status StartUpload(const Points& points, const float* from, float* to, int64_t count) const;
+  absl::Status StartUpload(const CopyPoints& points, const float* from, float* to,
+                           int64_t count) const;
   // Waits until `host_` is read no more.
   void AwaitUpload() const;
   void AwaitUpdate() const;
@@ -84,21 +78,19 @@ class DeviceReplica final : public LoopReplica {
   const ParamLayout& layout_;
   const UpdatePlan plan_;
   const std::vector<UpdateShare::Slice> slices_;  // ascending
-  const int64_t global_batch_;
   PhaseTimes& times_;
-  Observer observer_;
 
   // On the device.
   Buffer weights_, gradients_;
-  Buffer state_[2];                       // UpdatePlan::arrays()
-  std::vector<Points> gradient_uploads_;  // by slice
-  std::unique_ptr<WorkPoint> updated_;    // behind the last update
+  Buffer state_[2];                           // UpdatePlan::arrays()
+  std::vector<CopyPoints> gradient_uploads_;  // by slice
+  std::unique_ptr<WorkPoint> updated_;        // behind the last update
   mutable bool updates_are_under_way_ = false;
 
   // Pinned: the weights of `host_version_`, as a cache, or where they are newer than those on the
   // device, the weights themselves.
   Buffer host_;
-  Points upload_;
+  CopyPoints upload_;
   int64_t version_ = 0;
   mutable int64_t host_version_ = 0;
   bool host_is_newer_ = true;

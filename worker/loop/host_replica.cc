@@ -28,13 +28,9 @@ absl::Span<float> HostReplica::Edit() {
   return absl::MakeSpan(weights_);
 }
 
-absl::Status HostReplica::Apply(int64_t step, absl::Span<const BucketGradient> average) {
-  return ApplyAfter(step * global_batch_, step, average);
-}
-
 absl::Status HostReplica::ApplyAfter(int64_t samples_seen, int64_t step,
                                      absl::Span<const BucketGradient> average) {
-  if (observer_) observer_(step, average);
+  Tell(step, average);
   ScopedPhase phase(times_, Phase::kUpdate);
   float clip = 1;
   if (rule_->clips()) {

@@ -32,13 +32,10 @@ class HostReplica final : public LoopReplica {
                                                              std::vector<float> weights,
                                                              PhaseTimes& times);
 
-  void Observe(Observer observer) override { observer_ = std::move(observer); }
   WeightsView weights() const override { return WeightsView::OnHost(weights_, version_); }
   absl::Span<const float> OnHost() const override { return weights_; }
   void Replace(std::vector<float>* weights) override;
   absl::Span<float> Edit() override;
-  absl::Status ToKernels() override { return absl::OkStatus(); }
-  absl::Status Apply(int64_t step, absl::Span<const BucketGradient> average) override;
   absl::Status ApplyAfter(int64_t samples_seen, int64_t step,
                           absl::Span<const BucketGradient> gradient) override;
   // The array "weights", and the rule's as the part "rule".
@@ -51,19 +48,17 @@ class HostReplica final : public LoopReplica {
   HostReplica(const ParamLayout& layout, std::vector<float> weights,
               std::unique_ptr<UpdateRule> rule, std::vector<UpdateShare::Slice> slices,
               int64_t global_batch, PhaseTimes& times)
-      : layout_(layout),
+      : LoopReplica(global_batch),
+        layout_(layout),
         rule_(std::move(rule)),
         slices_(std::move(slices)),
-        global_batch_(global_batch),
         times_(times),
         weights_(std::move(weights)) {}
 
   const ParamLayout& layout_;
   const std::unique_ptr<UpdateRule> rule_;
   const std::vector<UpdateShare::Slice> slices_;  // ascending
-  const int64_t global_batch_;
   PhaseTimes& times_;
-  Observer observer_;
   std::vector<float> weights_;
   int64_t version_ = 0;
 };

@@ -38,7 +38,7 @@ absl::StatusOr<std::unique_ptr<Stager>> Stager::Create(KernelLibrary& kernels,
   if (stager->on_device()) {
     RM_ASSIGN_OR_RETURN(stager->device_gradients_, kernels.Allocate(arena_bytes));
     for (size_t i = 0; i < layout.buckets().size(); ++i) {
-      RM_ASSIGN_OR_RETURN(Points points, stager->CreatePoints());
+      RM_ASSIGN_OR_RETURN(CopyPoints points, CreateCopyPoints(kernels));
       stager->fetches_.push_back(std::move(points));
     }
   }
@@ -51,14 +51,7 @@ absl::StatusOr<std::unique_ptr<Stager>> Stager::Create(KernelLibrary& kernels,
 
 // Errors have nobody left to hear them.
 Stager::~Stager() {
-  for (const Points& fetch : fetches_) fetch.end->Await().IgnoreError();
-}
-
-absl::StatusOr<Stager::Points> Stager::CreatePoints() const {
-  Points points;
-  RM_ASSIGN_OR_RETURN(points.begin, kernels_.CreatePoint());
-  RM_ASSIGN_OR_RETURN(points.end, kernels_.CreatePoint());
-  return points;
+  for (const CopyPoints& fetch : fetches_) fetch.end->Await().IgnoreError();
 }
 
 TensorView Stager::gradients(int32_t slot) {
@@ -68,7 +61,7 @@ TensorView Stager::gradients(int32_t slot) {
 
 absl::Status Stager::StartFetch(int32_t slot, const Bucket& bucket) {
   if (!on_device()) return absl::OkStatus();
-  const Points& points = fetches_[bucket.id];
+  const CopyPoints& points = fetches_[bucket.id];
   if (options_.request.form == GradientForm::kDevice) {
     RM_RETURN_IF_ERROR(kernels_.Mark(*points.begin));
     return kernels_.Mark(*points.end);

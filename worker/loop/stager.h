@@ -12,6 +12,7 @@
 #include "common/state/state.h"
 #include "common/tensor/tensor.h"
 #include "worker/kernels/kernel_library.h"
+#include "worker/loop/copy_points.h"
 #include "worker/loop/gradient_encoder.h"
 #include "worker/strategy/bucket_gradient.h"
 
@@ -79,13 +80,7 @@ class Stager {
   Stager(KernelLibrary& kernels, const ParamLayout& layout, const StagerOptions& options)
       : kernels_(kernels), layout_(layout), options_(options) {}
 
-  // What a copy sets behind the operations before it and behind itself.
-  struct Points {
-    std::unique_ptr<WorkPoint> begin, end;
-  };
-
   bool on_device() const { return kernels_.place() == Place::kDevice; }
-  absl::StatusOr<Points> CreatePoints() const;
   void ScaleStatistics(const Bucket& bucket, absl::Span<float> values) const;
   absl::Status RoundToGrid(int32_t bucket, absl::Span<float> values) const;
 
@@ -94,7 +89,7 @@ class Stager {
   const StagerOptions options_;
   std::vector<Buffer> host_;                  // by slot
   Buffer device_gradients_;                   // empty on the host
-  std::vector<Points> fetches_;               // by bucket; empty on the host
+  std::vector<CopyPoints> fetches_;           // by bucket; empty on the host
   std::unique_ptr<GradientEncoder> encoder_;  // of form kEncoded, else null
 };
 

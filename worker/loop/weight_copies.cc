@@ -23,15 +23,14 @@ absl::StatusOr<std::unique_ptr<WeightCopies>> WeightCopies::Create(KernelLibrary
   for (int part = 0; part < 2; ++part) {
     RM_ASSIGN_OR_RETURN(copies->upload_parts_[part],
                         kernels.AllocateStaging(kUploadPartFloats * kFloatBytes));
-    RM_ASSIGN_OR_RETURN(copies->uploads_[part].begin, kernels.CreatePoint());
-    RM_ASSIGN_OR_RETURN(copies->uploads_[part].end, kernels.CreatePoint());
+    RM_ASSIGN_OR_RETURN(copies->uploads_[part], CreateCopyPoints(kernels));
   }
   return copies;
 }
 
 // Errors have nobody left to hear them. What is not made when Create fails is null.
 WeightCopies::~WeightCopies() {
-  for (const Points& upload : uploads_) {
+  for (const CopyPoints& upload : uploads_) {
     if (upload.end != nullptr) upload.end->Await().IgnoreError();
   }
 }
@@ -60,7 +59,7 @@ absl::StatusOr<absl::Span<const float>> WeightCopies::ForHost(const WeightsView&
 absl::Status WeightCopies::Upload(absl::Span<const float> host) {
   int part = 0;
   for (int64_t begin = 0; begin < count_; begin += kUploadPartFloats, part = 1 - part) {
-    const Points& points = uploads_[part];
+    const CopyPoints& points = uploads_[part];
     RM_RETURN_IF_ERROR(points.end->Await());
     SideCopy copy;
     copy.from = upload_parts_[part].data();

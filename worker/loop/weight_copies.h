@@ -10,6 +10,7 @@
 #include "absl/types/span.h"
 #include "common/tensor/tensor.h"
 #include "worker/kernels/kernel_library.h"
+#include "worker/loop/copy_points.h"
 #include "worker/strategy/replica.h"
 
 namespace ringmaster {
@@ -34,11 +35,6 @@ class WeightCopies {
   absl::StatusOr<absl::Span<const float>> ForHost(const WeightsView& weights);
 
  private:
-  // What a copy sets behind the operations before it and behind itself.
-  struct Points {
-    std::unique_ptr<WorkPoint> begin, end;
-  };
-
   WeightCopies(KernelLibrary& kernels, int64_t count) : kernels_(kernels), count_(count) {}
 
   absl::Status Upload(absl::Span<const float> host);
@@ -49,7 +45,7 @@ class WeightCopies {
   // Pinned memory through which weights go up, a part after the other: one is filled while the
   // other is copied.
   Buffer upload_parts_[2];
-  Points uploads_[2];
+  CopyPoints uploads_[2];
   // What `device_` is a copy of.
   const float* uploaded_ = nullptr;
   int64_t uploaded_version_ = 0;

@@ -36,9 +36,8 @@ class ReplicaMarks {
   explicit ReplicaMarks(const WorkerLink& link, MarkSource source = {});
 
   // `step` has ended, and its update is in the replica's weights. Copies the share if that was a
-  // mark. `equal`: the replicas of all workers are the same bits at this
-  // moment, so that no average is needed; all workers say the same. Waits for no other worker and
-  // allocates nothing.
+  // mark. `equal`: the replicas of all workers are the same bits at this moment, so that no average
+  // is needed; all workers say the same. Waits for no other worker and allocates nothing.
   void StepEnded(int64_t step, bool equal = false);
 
   // SyncStrategy::Recall: gathers the shares of all workers, over the strategy's transport, on a
