@@ -131,6 +131,7 @@ class ParameterServerStrategy : public SyncStrategy {
     const Clock::time_point begin = Clock::now();
     const int64_t lot = last_step_ < 0 ? 0 : link_.lot(last_step_);
     if (local_steps_ > 0) MeasureDistance();
+    RM_RETURN_IF_ERROR(status());  // as in GradReady
     exchange_.Post({ExchangeTask::Kind::kDrain, last_step_, 0, {}, lot});
     RM_RETURN_IF_ERROR(Await(begin, /*is_gate=*/false));
     if (plan_.keeps_own) away_ = ConsensusDistance(link_.replica->OnHost(), center_);
@@ -147,6 +148,7 @@ class ParameterServerStrategy : public SyncStrategy {
   // The copies are the servers'; they come where weights have arrived until now.
   absl::StatusOr<MarkedModel> Recall(int32_t mark) override {
     if (mark == copies_) return MarkedModel{ModelWeights(), Clock::now()};
+    RM_RETURN_IF_ERROR(status());
     exchange_.Post({ExchangeTask::Kind::kRecall, mark});
     RM_RETURN_IF_ERROR(Await(Clock::now(), /*is_gate=*/false));
     absl::MutexLock lock(&mutex_);
@@ -157,6 +159,7 @@ class ParameterServerStrategy : public SyncStrategy {
   }
 
   absl::Status Keep(int64_t step) override {
+    RM_RETURN_IF_ERROR(status());
     exchange_.Post({ExchangeTask::Kind::kKeep, step});
     return Await(Clock::now(), /*is_gate=*/false);
   }
